@@ -557,9 +557,23 @@ impl Client {
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if code.is_success() => return Ok(bytes),
-                None => return Err(refusal(code, &bytes)),
+                None => return Err(self.refusal(code, &bytes)),
             }
         }
+    }
+
+    /// The server's own words, or those of whatever stands before it. Of a server that a tenant chose there are no more than
+    /// somebody would read; they are not cut, because a secret in them could be cut in two and not be found any more.
+    fn refusal(&self, code: http::StatusCode, body: &[u8]) -> Error {
+        let mut said: kube::core::response::Status = serde_json::from_slice(body).unwrap_or_else(|_| {
+            let text = String::from_utf8_lossy(body);
+            kube::core::response::Status::failure(text.trim(), "").with_code(code.as_u16())
+        });
+        if self.largest == answer::LARGEST_FOREIGN && said.message.len() > answer::LONGEST_FOREIGN_MESSAGE {
+            said.message =
+                format!("the server said why in {} bytes, too many to repeat them", said.message.len());
+        }
+        Error::Refused(Box::new(said))
     }
 
     async fn send(&self, call: &Call) -> Result<Answer, Error> {
@@ -642,15 +656,6 @@ fn busy_for(answer: &Answer) -> Option<Duration> {
     }
     let seconds = answer.headers().get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
-}
-
-/// The server's own words, or those of whatever stands before it.
-fn refusal(code: http::StatusCode, body: &[u8]) -> Error {
-    let said = serde_json::from_slice(body).unwrap_or_else(|_| {
-        let text = String::from_utf8_lossy(body);
-        kube::core::response::Status::failure(text.trim(), "").with_code(code.as_u16())
-    });
-    Error::Refused(Box::new(said))
 }
 
 fn word(method: &Method) -> &'static str {

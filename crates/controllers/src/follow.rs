@@ -31,7 +31,7 @@ impl Asked {
 }
 
 /// What is known of the objects of a kind without reading them.
-pub(crate) trait Known {
+pub(crate) trait Follows {
     /// Notes an object; returns the keys that have to be looked at because of it.
     fn applied(&mut self, object: &Value) -> Vec<Key>;
 
@@ -54,7 +54,7 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Feeds the queue from a watch, for as long as the task lives.
-    pub(crate) async fn follow(self, mut watch: Watch, mut known: impl Known) {
+    pub(crate) async fn follow(self, mut watch: Watch, mut known: impl Follows) {
         let mut is_start = true;
         loop {
             match watch.next().await {

@@ -9,7 +9,7 @@ use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::{condition, object};
 use serde_json::Value;
 
-use crate::follow::{Asked, Known};
+use crate::follow::{Asked, Follows};
 use crate::queue::Key;
 use crate::shape;
 
@@ -218,7 +218,7 @@ impl Index {
 }
 
 /// Others look at the same index.
-impl Known for Arc<Index> {
+impl Follows for Arc<Index> {
     fn applied(&mut self, object: &Value) -> Vec<Key> {
         Index::applied(self, object)
     }

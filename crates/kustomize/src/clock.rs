@@ -71,7 +71,8 @@ mod tests {
 
     type Step = (&'static str, fn(&mut Resources) -> Result<(), Error>);
 
-    /// All that goes over objects, each with something to do.
+    /// Steps of a build that go over objects, each with something to do. What takes in, settles or finishes whole lists
+    /// of them is not here.
     const STEPS: [Step; 13] = [
         ("patch", |resources| {
             let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}";

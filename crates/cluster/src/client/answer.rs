@@ -10,6 +10,8 @@ use kube::client::Body;
 pub(super) const LARGEST: usize = 256 << 20;
 /// The same of a server that a tenant chose, who could make it answer with as much as fits: some objects of the largest size.
 pub(super) const LARGEST_FOREIGN: usize = 16 << 20;
+/// The longest message of such a server that is repeated; each is searched for secrets many times.
+pub(super) const LONGEST_FOREIGN_MESSAGE: usize = 64 << 10;
 /// The most bytes of all pages of a list.
 const LARGEST_LIST: usize = 1 << 30;
 /// What a page counts at least, so that empty pages come to an end.

@@ -15,7 +15,8 @@ use crate::error::Error;
 /// An answer younger than this is believed when it lacks a kind.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// How many kinds are known at a time. No server has as many by far, unless a tenant made it to fill our memory.
+/// How many kinds are known at a time. A server has some thousands at most; one that a tenant made
+/// may name more, to fill our memory.
 const MOST_KINDS: usize = 50_000;
 
 /// How one kind is served.

@@ -76,7 +76,7 @@ impl Lent {
 
 /// A token that is remembered.
 #[derive(Clone)]
-struct Known {
+struct Remembered {
     token: Token,
     ends: Instant,
     /// The same by the time of day, which may have been moved meanwhile.
@@ -90,7 +90,7 @@ pub struct Cache {
     size: Size,
     metrics: Arc<Metrics>,
     clock: Clock,
-    tokens: Arc<Keeper<String, Known>>,
+    tokens: Arc<Keeper<String, Remembered>>,
     /// Those that somebody is getting just now.
     turns: Turns,
     shown: AtomicUsize,
@@ -161,7 +161,7 @@ impl Cache {
         let now = Instant::now();
         let until = now + (lent.lasts.mul_f64(KEPT)).min(self.size.longest);
         let ends_at = self.clock.now() + lent.lasts;
-        let known = Known { token: lent.token.clone(), ends: now + lent.lasts, ends_at, until };
+        let known = Remembered { token: lent.token.clone(), ends: now + lent.lasts, ends_at, until };
         if self.tokens.keep(key.to_owned(), known) {
             self.metrics.add("gotk_token_cache_evictions_total", String::new(), 1.0);
         }

@@ -97,7 +97,7 @@ pub(super) fn other(reason: String) -> Error {
 
 /// A token was refused: what for.
 fn access<T>(got: Result<T, Error>) -> Result<T, Error> {
-    got.map_err(|error| other(format!("failed to get access token for cluster: {}", error.chain())))
+    got.map_err(|error| Error::Access { source: Box::new(error) })
 }
 
 impl Identities {
@@ -111,8 +111,9 @@ impl Identities {
             Provider::Aws => {
                 let cluster = super::eks::Cluster::parse(&wanted.cluster)?;
                 let make = async {
-                    let Lent { token, lasts } = access(self.aws(who, cluster.region, OPERATION).await)?;
-                    let keys = Lent { token, lasts }.keys(who)?;
+                    let lent = access(self.aws(who, cluster.region, OPERATION).await)?;
+                    let lasts = lent.lasts;
+                    let keys = lent.keys(who)?;
                     Ok(super::eks::presign(&cluster, &keys, lasts, Timestamp::now()))
                 };
                 self.cache.get(who.key(&["eks", &wanted.cluster]), who, OPERATION, make).await

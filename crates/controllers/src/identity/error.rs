@@ -42,6 +42,13 @@ pub enum Error {
         /// What was said.
         reason: String,
     },
+    /// There is no token for a cluster.
+    #[error("failed to get access token for cluster: {}", .source.chain())]
+    Access {
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// Something else than an exchange failed.
     #[error("{reason}")]
     Other {
@@ -51,6 +58,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the account is gone, or says something else than it did.
+    pub fn is_of_account(&self) -> bool {
+        match self {
+            Error::Account { source, .. } | Error::Token { source, .. } => !source.is_transient(),
+            Error::Access { source } => source.is_of_account(),
+            Error::Annotation { .. } | Error::Gate => true,
+            Error::Exchange { .. } | Error::Other { .. } => false,
+        }
+    }
+
     /// The message and its cause.
     pub fn chain(&self) -> String {
         match self {

@@ -1,10 +1,12 @@
 //! Forms of a secret value: in quotes, line by line, in base64.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::kustomization::witness::{SHORTEST_PART, Text};
 
@@ -28,12 +30,17 @@ impl Forms {
         forms
     }
 
+    /// How long they are together.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.iter().chain(&self.lines).map(|form| form.as_str().len()).sum()
+    }
+
     fn add(&mut self, value: &str) {
         let trimmed = value.trim();
         for text in [value.trim_matches('\n'), trimmed] {
             self.insert(text.to_owned());
             self.insert(text.replace('\n', ""));
-            quoted(text).into_iter().for_each(|quoted| self.insert(quoted));
+            self.all.extend(quoted(text));
         }
         for text in [value, value.trim_matches('\n'), trimmed] {
             self.insert(STANDARD.encode(text));
@@ -43,7 +50,8 @@ impl Forms {
         }
         for line in trimmed.lines().map(str::trim) {
             if line.len() >= SHORTEST_LINE {
-                quoted(line).into_iter().chain([line.to_owned()]).for_each(|line| self.insert(line));
+                self.all.extend(quoted(line));
+                self.insert(line.to_owned());
             } else if line.len() >= SHORTEST_PART {
                 self.lines.insert(Text::new(line));
             }
@@ -57,30 +65,51 @@ impl Forms {
     }
 }
 
+/// What a text that is secret as it stands may look like.
+pub(super) fn of_whole(text: &str) -> BTreeSet<Text> {
+    quoted(text).into_iter().chain([Text::new(text)]).collect()
+}
+
 /// A text as it stands between quotes: of JSON, of Go's JSON, of Go's `%q` and Rust's `{:?}`, of YAML; and where a message
 /// in quotes quotes it itself.
-pub(super) fn quoted(text: &str) -> Vec<String> {
+fn quoted(text: &str) -> Vec<Text> {
     let json = json(text);
-    let twice = json.contains('\\').then(|| self::json(&json));
-    let rust = format!("{text:?}");
-    let rust = rust[1..rust.len() - 1].to_owned();
-    let go_json = inner(&sealfast_yaml::json::text(&Value::from(text)));
-    let mut all = vec![go_json, go(text), rust, text.replace('\'', "''"), json];
+    let twice = json.as_str().contains('\\').then(|| self::json(json.as_str()));
+    let mut rust = wide(text);
+    // A string takes whatever is written.
+    let _ = write!(rust, "{text:?}");
+    let go_json = with_value(text, sealfast_yaml::json::text);
+    let mut all = vec![go_json, go(text), inner(&rust), Text::from(text.replace('\'', "''")), json];
     all.extend(twice);
     all
 }
 
-fn json(text: &str) -> String {
-    inner(&Value::from(text).to_string())
+fn json(text: &str) -> Text {
+    with_value(text, Value::to_string)
 }
 
-fn inner(quoted: &str) -> String {
-    quoted[1..quoted.len() - 1].to_owned()
+/// What is made of a text as a value, without the quotes.
+fn with_value(text: &str, make: impl FnOnce(&Value) -> String) -> Text {
+    let mut value = Value::from(text);
+    let quoted = Zeroizing::new(make(&value));
+    if let Value::String(text) = &mut value {
+        text.zeroize();
+    }
+    inner(&quoted)
+}
+
+fn inner(quoted: &str) -> Text {
+    Text::new(&quoted[1..quoted.len() - 1])
+}
+
+/// An empty text that never grows, whatever becomes of the letters of this one: what is left behind is not wiped.
+fn wide(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(String::with_capacity(text.len() * "\\u{1f}".len() + 2))
 }
 
 /// A text as Go quotes it, without the quotes.
-fn go(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len());
+fn go(text: &str) -> Text {
+    let mut quoted = wide(text);
     for letter in text.chars() {
         match letter {
             '\u{7}' => quoted.push_str("\\a"),
@@ -97,7 +126,7 @@ fn go(text: &str) -> String {
             letter => quoted.push_str(&format!("\\U{:08x}", letter as u32)),
         }
     }
-    quoted
+    Text::new(&quoted)
 }
 
 /// Whether Go prints a letter as it is: those that nobody sees, but for the space, it does not.
@@ -122,7 +151,7 @@ mod tests {
             r#"it's \"a\"\\\u{1}\u{7f}\u{200b}\té\u{1b}<"#.to_owned(),
             secret.replace('\'', "''"),
         ] {
-            assert!(all.contains(&wanted), "{wanted} in {all:?}");
+            assert!(all.iter().any(|text| text.as_str() == wanted), "{wanted}");
         }
         let forms = Forms::of(["\r\nhunter2 \r\nlonger-line\r\nx"].into_iter());
         assert!(forms.all.contains("longer-line") && forms.lines.contains("hunter2"));

@@ -6,12 +6,14 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
+use base64::alphabet;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::kustomization::forms::{Forms, SHORTEST_LINE, quoted};
-use crate::kustomization::search::Search;
+use crate::kustomization::forms::{self, Forms, SHORTEST_LINE};
+use crate::kustomization::search::{self, Search};
 use crate::kustomization::witness::{SHORTEST_PART, Text, Witness};
 
 /// What stands in the place of a secret value.
@@ -22,11 +24,21 @@ const OVERRUN: &str = "covered whole: too many values were decrypted to be looke
 const VALUE: &str = " value: ";
 const REFUSED: [&str; 3] = ["Invalid", "Unsupported", "Duplicate"];
 
+/// Letters of base64 that join words as well.
+const JOINTS: [char; 4] = ['/', '+', '-', '_'];
+/// Base64 with anything at its end.
+const PIECE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// The texts that are covered.
 pub struct Masks {
     /// Covered wherever they stand.
     parts: Search,
-    /// Covered wherever they stand in a message.
+    /// Covered wherever they stand in a message, as the parts are.
     told: Search,
     /// Too short to be looked for in a text: covered where nothing stands beside them, and between quotes.
     short: BTreeSet<Text>,
@@ -44,8 +56,7 @@ impl Masks {
     pub fn of(witness: &Witness) -> Self {
         let mut wholes = BTreeSet::new();
         for whole in witness.wholes().filter(|whole| !whole.is_empty()) {
-            wholes.insert(Text::new(whole));
-            wholes.extend(quoted(whole).into_iter().map(Text::from));
+            wholes.append(&mut forms::of_whole(whole));
         }
         Self { covers_all: witness.is_overrun(), ..Self::covering(witness.values(), wholes) }
     }
@@ -59,9 +70,8 @@ impl Masks {
         let Forms { all: mut forms, lines } = Forms::of(values);
         let is_empty = forms.is_empty();
         let is_long = |text: &&str| text.len() >= SHORTEST_PART;
-        let long = || forms.iter().map(Text::as_str).filter(is_long);
-        let parts = Search::of(long());
-        let told = Search::of(long().chain(wholes.iter().map(Text::as_str).filter(is_long)));
+        let parts = Search::of(forms.iter().map(Text::as_str).filter(is_long));
+        let told = Search::of(wholes.iter().map(Text::as_str).filter(is_long));
         forms.retain(|form| !is_long(&form.as_str()));
         Self { parts, told, short: forms, lines, wholes, covers_all: false, is_empty }
     }
@@ -110,7 +120,7 @@ impl Masks {
         if self.is_secret(text) || self.is_whole(text) || self.hides_secret(text) {
             return MASK.to_owned();
         }
-        self.parts.cover(text, MASK)
+        search::cover(&[&self.parts], text, MASK)
     }
 
     /// Returns what somebody says about objects, such as an API server that refuses one, with masks in it. Short values are
@@ -122,7 +132,7 @@ impl Masks {
         if self.is_empty && self.wholes.is_empty() {
             return text.to_owned();
         }
-        let covered = self.told.cover(&self.without_base64(text), MASK);
+        let covered = search::cover(&[&self.parts, &self.told], &self.without_base64(text), MASK);
         let covered = self.without_refused(&self.without_short(&covered));
         if self.is_empty { covered } else { without_changes(&without_given(&covered)) }
     }
@@ -134,7 +144,7 @@ impl Masks {
         while let Some(letter) = rest.chars().next() {
             let end = run(rest);
             let (front, behind) = rest.split_at(if end == 0 { letter.len_utf8() } else { end });
-            covered.push_str(if end > 0 && self.hides_secret(front) { MASK } else { front });
+            covered.push_str(if end > 0 && self.hides_secret_in(front) { MASK } else { front });
             rest = behind;
         }
         covered
@@ -193,14 +203,39 @@ impl Masks {
         self.covers_all || self.wholes.contains(text)
     }
 
+    /// Whether a run of a message has base64 of something that holds a secret, be it joined to other words.
+    fn hides_secret_in(&self, run: &str) -> bool {
+        self.hides_secret(run)
+            || run.contains(JOINTS)
+                && (run.split(JOINTS).any(|part| self.hides_secret(part))
+                    || (0..4).any(|from| self.hides_secret_from(run, from)))
+    }
+
+    /// Whether a run, read as base64 from one of its letters on, holds a secret. What stands before it becomes rubbish.
+    fn hides_secret_from(&self, run: &str, from: usize) -> bool {
+        let mut plain = Zeroizing::new(String::with_capacity(run.len()));
+        let letters = run.trim_end_matches('=').chars().skip(from);
+        plain.extend(letters.map(|letter| match letter {
+            '-' => '+',
+            '_' => '/',
+            _ => letter,
+        }));
+        if plain.len() % 4 == 1 {
+            plain.pop();
+        }
+        let decoded = PIECE.decode(plain.as_str()).map(Zeroizing::new);
+        decoded.is_ok_and(|decoded| !self.parts.places(&decoded).is_empty())
+    }
+
     /// Whether a text is base64 of something that holds a secret.
     fn hides_secret(&self, text: &str) -> bool {
-        let plain: String = text.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+        let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+        plain.extend(text.chars().filter(|letter| !letter.is_ascii_whitespace()));
         if plain.len() < SHORTEST_PART {
             return false;
         }
         let ways = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
-        let decoded = ways.iter().find_map(|way| way.decode(&plain).ok()).map(Zeroizing::new);
+        let decoded = ways.iter().find_map(|way| way.decode(plain.as_str()).ok()).map(Zeroizing::new);
         let Some(decoded) = decoded else { return false };
         let is_short = || std::str::from_utf8(&decoded).is_ok_and(|text| self.short.contains(text));
         is_short() || !self.parts.places(&decoded).is_empty()
@@ -317,7 +352,20 @@ mod tests {
         for way in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
             let hidden = way.encode("the user is user@example, is it?>>??");
             assert_eq!(masks.message(&format!("a=\"{hidden}\" x")), "a=\"**SOPS**\" x");
+            for word in ["data/", "a-", "ab_", "abc+d/", "x/y-"] {
+                assert_eq!(masks.message(&format!("got {word}{hidden}, x")), "got **SOPS**, x", "{word}");
+            }
         }
+    }
+
+    #[test]
+    fn what_was_made_of_values_is_covered_with_them() {
+        let mut witness = Witness::default();
+        witness.add("hunter2-and-more");
+        witness.learn_whole("more, of it");
+        assert_eq!(Masks::of(&witness).message("is hunter2-and-more, of it."), "is **SOPS**.");
+        witness.learn_whole("is hunter2-and-more,");
+        assert_eq!(Masks::of(&witness).message("it is hunter2-and-more, of that"), "it **SOPS** of that");
     }
 
     #[test]

@@ -26,8 +26,8 @@ use crate::shape;
 const PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
 /// How many outcomes a status remembers.
 const LONGEST_HISTORY: usize = 5;
-/// Bytes of decrypted values that are known for as long as they must not be shown: what searches a message for them takes
-/// a hundred times as much.
+/// Bytes of decrypted values, in all their forms, that are known for as long as they must not be shown: what searches a
+/// message for them takes twenty times as much.
 const MOST_WITNESSED: usize = 2 << 20;
 /// The shortest budget of a phase.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -14,8 +14,8 @@ use crate::keeper::{Keeper, Place, Turns};
 
 /// Unpacked artifacts that nobody used for this long are let go.
 const UNUSED: Duration = Duration::from_secs(60);
-/// Whoever waits for room so long gets that of trees that are always in use, once those who use them now are done. No longer
-/// than the patience of `Fair`: from then on nobody smaller passes, so that what is let go is not given away.
+/// Whoever waits for room so long gets that of trees that are always in use, once those who use them now are done. No shorter
+/// than the patience of `Fair`: from then on nobody smaller passes, so that what is let go stays for whoever waits.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Memory that something takes; it is free again once the last one lets go.

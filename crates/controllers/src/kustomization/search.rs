@@ -123,19 +123,24 @@ impl Search {
         let end = text.bytes().try_fold(ROOT, |at, byte| self.child(at, byte));
         end.is_some_and(|at| self.states[at].longest as usize == text.len() && !text.is_empty())
     }
+}
 
-    /// The text with each place covered.
-    pub(super) fn cover(&self, text: &str, mask: &str) -> String {
-        let mut covered = String::with_capacity(text.len());
-        let mut from = 0;
-        for place in self.places(text.as_bytes()) {
+/// The text with each place covered that one of the searches finds.
+pub(super) fn cover(searches: &[&Search], text: &str, mask: &str) -> String {
+    let mut places: Vec<Range<usize>> =
+        searches.iter().flat_map(|search| search.places(text.as_bytes())).collect();
+    places.sort_by_key(|place| place.start);
+    let mut covered = String::with_capacity(text.len());
+    let mut from = 0;
+    for place in places {
+        if place.start >= from {
             covered.push_str(&text[from..place.start]);
             covered.push_str(mask);
-            from = place.end;
         }
-        covered.push_str(&text[from..]);
-        covered
+        from = from.max(place.end);
     }
+    covered.push_str(&text[from..]);
+    covered
 }
 
 #[cfg(test)]
@@ -145,12 +150,12 @@ mod tests {
     #[test]
     fn what_overlaps_is_covered_to_its_end() {
         let search = Search::of(["abcdX", "Xyyyy", "bc", "hunter2", "hunt", "\u{e9}t\u{e9}"].into_iter());
-        let covered = |text: &str| search.cover(text, "*");
+        let covered = |text: &str| cover(&[&search], text, "*");
         assert_eq!(covered("-abcdXyyyy-"), "-*-");
         assert_eq!(covered("hunter2hunter2 hunter huntX abc"), "** *er *X a*");
         assert_eq!(covered("l'\u{e9}t\u{e9}, a\u{e9}t"), "l'*, a\u{e9}t");
         assert!(search.has("hunt") && !search.has("hunte") && !search.has("") && !search.has("xbc"));
-        assert_eq!(Search::of([""].into_iter()).cover("abc", "*"), "abc");
+        assert_eq!(cover(&[&Search::of([""].into_iter())], "abc", "*"), "abc");
     }
 
     #[test]
@@ -159,6 +164,6 @@ mod tests {
         let search = Search::of(texts.iter().map(String::as_str));
         // One state a byte of the longest: the others are its beginnings.
         assert_eq!(search.states.len(), 1_000);
-        assert_eq!(search.cover(&"a".repeat(100_000), "*"), "*");
+        assert_eq!(cover(&[&search], &"a".repeat(100_000), "*"), "*");
     }
 }

@@ -12,9 +12,11 @@ use sealfast_sops::tree::{Branch, Key, Value as Plain};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::kustomization::forms::{self, Forms};
+
 /// Shorter texts are everywhere: they are only looked for as wholes.
 pub(super) const SHORTEST_PART: usize = 4;
-/// What a text takes beside its own bytes; a message is searched for it in a dozen forms.
+/// What a text takes beside the bytes of its forms.
 const ENTRY: usize = 64;
 /// How an encrypted value begins.
 const SEALED: &str = "ENC[";
@@ -80,15 +82,19 @@ impl Witness {
         self.is_overrun
     }
 
-    fn fits(&mut self, text: &str) -> bool {
+    /// Takes the room of a text: as many bytes as a message is searched for.
+    fn fits(&mut self, text: &str, bytes: impl FnOnce(&str) -> usize) -> bool {
         let Some(room) = self.room else { return true };
-        let left = room.checked_sub(text.len() + ENTRY);
-        if left.is_none() {
-            *self = Self { is_overrun: true, ..Self::within(0) };
-        } else if !self.is_overrun {
-            self.room = left;
+        if self.is_overrun {
+            return false;
         }
-        !self.is_overrun
+        // What is too long by itself takes no forms first.
+        let left = room.checked_sub(text.len()).and_then(|_| room.checked_sub(bytes(text) + ENTRY));
+        match left {
+            Some(_) => self.room = left,
+            None => *self = Self { is_overrun: true, ..Self::within(0) },
+        }
+        left.is_some()
     }
 
     /// The values, and what was made of them.
@@ -98,7 +104,7 @@ impl Witness {
 
     /// Takes a value that is secret for another reason.
     pub fn add(&mut self, value: &str) {
-        if self.fits(value) {
+        if self.fits(value, of_value) {
             self.values.push(Zeroizing::new(value.to_owned()));
         }
     }
@@ -116,14 +122,14 @@ impl Witness {
 
     /// Takes what was made of a value.
     pub(super) fn learn(&mut self, made: &str) {
-        if !self.learned.contains(made) && self.fits(made) {
+        if !self.learned.contains(made) && self.fits(made, of_value) {
             self.learned.insert(Text::new(made));
         }
     }
 
     /// Takes a text that a value went into.
     pub(super) fn learn_whole(&mut self, text: &str) {
-        if !self.wholes.contains(text) && self.fits(text) {
+        if !self.wholes.contains(text) && self.fits(text, of_whole) {
             self.wholes.insert(Text::new(text));
         }
     }
@@ -195,6 +201,14 @@ impl Witness {
     }
 }
 
+fn of_value(value: &str) -> usize {
+    Forms::of([value].into_iter()).bytes()
+}
+
+fn of_whole(text: &str) -> usize {
+    forms::of_whole(text).iter().map(|form| form.as_str().len()).sum()
+}
+
 impl std::fmt::Debug for Witness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Witness({} values)", self.values().count())
@@ -236,7 +250,8 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_let_go_and_covers_everything() {
-        let mut witness = Witness::within(16 + 2 * ENTRY);
+        // With its base64, filled up and not.
+        let mut witness = Witness::within(2 * (7 + 7 + 12 + 10 + ENTRY));
         witness.add("hunter2");
         (0..9).for_each(|_| witness.learn("hunter3"));
         assert_eq!(Masks::of(&witness).message("hunter2, hunter3, x"), "**SOPS**, **SOPS**, x");

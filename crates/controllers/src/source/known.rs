@@ -33,7 +33,7 @@ pub(crate) struct Known {
     objects: BTreeMap<Key, Seen>,
 }
 
-impl follow::Known for Known {
+impl follow::Follows for Known {
     fn retain(&mut self, objects: &[Value]) -> Vec<Key> {
         let listed: BTreeSet<Key> = objects.iter().map(Key::of).collect();
         self.objects.extract_if(.., |key, _| !listed.contains(key)).map(|(key, _)| key).collect()
@@ -68,7 +68,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::follow::Known as _;
+    use crate::follow::Follows as _;
 
     fn repository(name: &str, generation: i64, revision: &str, include: &str) -> Value {
         json!({
