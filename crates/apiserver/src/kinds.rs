@@ -102,23 +102,35 @@ pub(crate) struct Kinds {
 }
 
 /// Documents about the kinds, kept until those change; when there are too many, those go first that were made first.
-pub(crate) struct Documents(Mutex<Kept<Bytes>>);
+pub(crate) struct Documents {
+    kept: Mutex<Kept<Bytes>>,
+    /// Held while one is made: who wants the same waits for it.
+    making: Mutex<()>,
+}
 
 impl Documents {
-    /// A document by its name.
+    fn new() -> Self {
+        Self { kept: Mutex::new(Kept::new(MOST_DOCUMENTS)), making: Mutex::default() }
+    }
+
+    /// A document by its name; what makes it asks for no other.
     pub(crate) fn get(&self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Bytes {
-        if let Some(found) = self.0.lock().get(name) {
-            return found.clone();
+        let known = || self.kept.lock().get(name).cloned();
+        if let Some(found) = known() {
+            return found;
         }
-        let made = Bytes::from(make());
-        self.0.lock().put(name, made.clone(), made.len());
-        made
+        let _alone = self.making.lock();
+        known().unwrap_or_else(|| {
+            let made = Bytes::from(make());
+            self.kept.lock().put(name, made.clone(), made.len());
+            made
+        })
     }
 }
 
 impl Kinds {
     fn of(groups: Vec<Group>) -> Arc<Self> {
-        Arc::new(Self { groups, documents: Documents(Mutex::new(Kept::new(MOST_DOCUMENTS))) })
+        Arc::new(Self { groups, documents: Documents::new() })
     }
 }
 
@@ -554,6 +566,22 @@ mod tests {
 
     use super::*;
     use crate::storage::{Expect, Key, Store};
+
+    #[test]
+    fn a_document_is_made_once_for_all_who_want_it() {
+        let (documents, made) = (super::Documents::new(), std::sync::atomic::AtomicUsize::new(0));
+        let make = || {
+            made.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            b"x".to_vec()
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(documents.get("a", make), "x"));
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+    }
 
     #[test]
     fn kinds_are_not_made_anew_for_nothing() {

@@ -98,18 +98,16 @@ impl Guests {
         if guest.seat.get().is_some() || user.is_anonymous() {
             return Ok(());
         }
-        let seat = seats.take(user)?;
         let mut waiting = self.0.lock();
-        match waiting.iter().position(|other| Arc::ptr_eq(other, guest)) {
-            Some(at) => {
-                waiting.remove(at);
-                let _ = guest.seat.set(seat);
-                Ok(())
-            }
-            // Another request over the same connection came first.
-            None if guest.seat.get().is_some() => Ok(()),
-            None => Err(Status::too_many("there are too many connections, please try again later")),
-        }
+        let Some(at) = waiting.iter().position(|other| Arc::ptr_eq(other, guest)) else {
+            // Another request over the same connection may have come first.
+            let is_seated = guest.seat.get().is_some();
+            let why = "there are too many connections, please try again later";
+            return if is_seated { Ok(()) } else { Err(Status::too_many(why)) };
+        };
+        let _ = guest.seat.set(seats.take(user)?);
+        waiting.remove(at);
+        Ok(())
     }
 
     /// Sends the first away who has no seat; whether there was one.
