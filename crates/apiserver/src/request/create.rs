@@ -59,8 +59,7 @@ fn filled(call: &Call<'_>, mut object: Value) -> Result<Value, Status> {
     for key in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         fields::metadata(&mut object).shift_remove(key);
     }
-    fields::set_meta(&mut object, "uid", clock::uuid().into());
-    fields::set_meta(&mut object, "creationTimestamp", clock::now().into());
+    fields::stamp(&mut object);
     Ok(object)
 }
 

@@ -202,28 +202,38 @@ async fn what_follows_from_a_write_follows_once_the_disk_takes_it() -> anyhow::R
     Ok(())
 }
 
-fn cases() -> Vec<Case> {
-    let named = |name: &str| json!({"metadata": {"name": name}});
-    let definition = json!({
+/// The definition of a kind that is in no other test's way.
+pub(super) fn things() -> Value {
+    json!({
         "metadata": {"name": "things.example.org"},
         "spec": {
             "group": "example.org", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
         },
-    });
+    })
+}
+
+/// A Deployment whose pods have these labels.
+pub(super) fn web(labels: &Value) -> Value {
+    json!({
+        "metadata": {"name": "web"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+        },
+    })
+}
+
+fn cases() -> Vec<Case> {
+    let named = |name: &str| json!({"metadata": {"name": name}});
+    let definition = things();
     let thing = json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t"}});
     let claim = json!({
         "metadata": {"name": "claim"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     });
     let labels = json!({"app": "web"});
-    let deployment = json!({
-        "metadata": {"name": "web"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
-        },
-    });
+    let deployment = web(&labels);
     let budget = json!({
         "metadata": {"name": "web"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
     });

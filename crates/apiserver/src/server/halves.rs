@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::disks::{Client, MAPS, SOON, owned};
+use super::disks::{Client, MAPS, SOON, owned, things, web};
 use super::{Options, State, start_on};
 use crate::conditions::holds;
 use crate::fields;
@@ -51,24 +51,12 @@ async fn what_a_kill_left_half_done_is_done_at_the_next_start() -> anyhow::Resul
 
 fn life() -> Vec<(&'static str, &'static str, Value)> {
     let named = |name: &str| json!({"metadata": {"name": name}});
-    let definition = json!({
-        "metadata": {"name": "things.example.org"},
-        "spec": {
-            "group": "example.org", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
-        },
-    });
+    let definition = things();
     let short = json!({"spec": {"names": {"shortNames": ["th"]}}});
     let thing =
         |name: &str| json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": name}});
     let labels = json!({"app": "web"});
-    let deployment = json!({
-        "metadata": {"name": "web"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
-        },
-    });
+    let deployment = web(&labels);
     let things = "/apis/example.org/v1/namespaces/default/things";
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     let one = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.org";

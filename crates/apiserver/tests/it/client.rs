@@ -1,5 +1,7 @@
 //! A client for the tests.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -55,6 +57,23 @@ impl Client {
             Some(body) => self.send(method, path, "application/json", body.to_string()).await,
             None => self.send(method, path, "", String::new()).await,
         }
+    }
+
+    /// An object, unless there is none.
+    pub(crate) async fn find(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        let (status, found) = self.call("GET", path, None).await?;
+        anyhow::ensure!([200, 404].contains(&status), "GET {path}: {status} {found}");
+        Ok((status == 200).then_some(found))
+    }
+
+    /// Waits so long, and no longer, until there is nothing at a path.
+    pub(crate) async fn until_gone(&self, path: &str, limit: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + limit;
+        while let Some(found) = self.find(path).await? {
+            anyhow::ensure!(Instant::now() < end, "{path} stays: {found}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
     }
 
     pub(crate) async fn send(

@@ -122,24 +122,8 @@ async fn ask(
     Ok(Some(answer))
 }
 
-/// An object, unless there is none.
-async fn find(client: &Client, path: &str) -> Result<Option<Value>> {
-    let (status, found) = client.call("GET", path, None).await?;
-    ensure!([200, 404].contains(&status), "GET {path}: {status} {found}");
-    Ok((status == 200).then_some(found))
-}
-
-async fn until_gone(client: &Client, path: &str) -> Result<()> {
-    let end = Instant::now() + SOON;
-    while let Some(found) = find(client, path).await? {
-        ensure!(Instant::now() < end, "{path} stays: {found}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
-}
-
 async fn items(client: &Client, path: &str) -> Result<Vec<Value>> {
-    let list = find(client, path).await?.with_context(|| format!("{path} is not served"))?;
+    let list = client.find(path).await?.with_context(|| format!("{path} is not served"))?;
     Ok(list["items"].as_array().cloned().unwrap_or_default())
 }
 
@@ -247,11 +231,11 @@ impl Namespaces {
     async fn check(&mut self, client: &Client) -> Result<()> {
         for (name, cell) in &mut self.known {
             let path = format!("/api/v1/namespaces/{name}");
-            let found = match find(client, &path).await? {
+            let found = match client.find(&path).await? {
                 Some(namespace) if !goes(&namespace) => {
-                    let account = find(client, &format!("{path}/serviceaccounts/default")).await?;
+                    let account = client.find(&format!("{path}/serviceaccounts/default")).await?;
                     ensure!(account.is_some(), "{name} has no account");
-                    let map = find(client, &format!("{path}/configmaps/c")).await?;
+                    let map = client.find(&format!("{path}/configmaps/c")).await?;
                     if map.is_some() { Stage::Furnished } else { Stage::There }
                 }
                 _ => Stage::Absent,
@@ -388,11 +372,11 @@ impl Definition {
 
     async fn check(&mut self, client: &Client, plural: &str) -> Result<()> {
         let path = format!("{DEFINITIONS}/{plural}.example.org");
-        let found = find(client, &path).await?.filter(|definition| !goes(definition));
+        let found = client.find(&path).await?.filter(|definition| !goes(definition));
         let Some(definition) = found else {
             self.changes.find(None, "the definition")?;
             self.objects.clear();
-            return until_gone(client, &path).await;
+            return client.until_gone(&path, SOON).await;
         };
         let change = definition["metadata"]["labels"]["change"].as_str().context("a label")?;
         self.changes.find(Some(change.parse()?), "the definition")?;
@@ -462,19 +446,19 @@ impl Family {
     }
 
     async fn check(&mut self, client: &Client) -> Result<()> {
-        let found = find(client, &self.owner()).await?.filter(|owner| !goes(owner));
+        let found = client.find(&self.owner()).await?.filter(|owner| !goes(owner));
         self.owner.find(found.is_some(), "the owner")?;
         for at in 0..self.dependents {
             let path = self.dependent(at);
             match (self.owner.told, self.policy) {
                 (true, _) => {
-                    let found = find(client, &path).await?.with_context(|| format!("{path} is lost"))?;
+                    let found = client.find(&path).await?.with_context(|| format!("{path} is lost"))?;
                     ensure!(found["metadata"]["ownerReferences"][0].is_object(), "no owner: {found}");
                 }
                 (false, "Orphan") => {
                     let end = Instant::now() + SOON;
                     loop {
-                        let found = find(client, &path).await?.with_context(|| format!("{path} is lost"))?;
+                        let found = client.find(&path).await?.with_context(|| format!("{path} is lost"))?;
                         if found["metadata"]["ownerReferences"].is_null() {
                             break;
                         }
@@ -482,10 +466,10 @@ impl Family {
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }
                 }
-                (false, _) => until_gone(client, &path).await?,
+                (false, _) => client.until_gone(&path, SOON).await?,
             }
         }
-        if self.owner.told { Ok(()) } else { until_gone(client, &self.owner()).await }
+        if self.owner.told { Ok(()) } else { client.until_gone(&self.owner(), SOON).await }
     }
 }
 
@@ -600,7 +584,7 @@ impl Held {
 
     async fn check(&mut self, client: &Client) -> Result<()> {
         for (name, cell) in &mut self.known {
-            let found = match find(client, &format!("{MAPS}/{name}")).await? {
+            let found = match client.find(&format!("{MAPS}/{name}")).await? {
                 None => Grip::Absent,
                 Some(object) => {
                     ensure!(object["metadata"]["finalizers"] == json!(["example.org/hold"]), "{object}");
@@ -635,7 +619,7 @@ async fn manage(client: &Client, over: &AtomicBool, number: usize, cell: &mut Ce
 }
 
 async fn check_managers(client: &Client, managers: &mut [Cell<u64>]) -> Result<()> {
-    let shared = find(client, &format!("{MAPS}/shared")).await?.unwrap_or_default();
+    let shared = client.find(&format!("{MAPS}/shared")).await?.unwrap_or_default();
     for (number, cell) in managers.iter_mut().enumerate() {
         let (key, manager) = (format!("k{number}"), format!("m{number}"));
         let value = shared["data"][&key].as_str().map_or(Ok(0), str::parse)?;
@@ -669,7 +653,7 @@ fn place(object: &Value) -> String {
 
 impl Seen {
     async fn list(client: &Client, seen: &Mutex<Self>) -> Result<u64> {
-        let list = find(client, "/api/v1/configmaps").await?.context("a list")?;
+        let list = client.find("/api/v1/configmaps").await?.context("a list")?;
         let mut seen = seen.lock();
         seen.last = version(&list);
         seen.versions =

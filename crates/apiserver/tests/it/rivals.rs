@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -12,14 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, MERGE, server};
 
-async fn until_gone(client: &Client, path: &str) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(60);
-    while client.call("GET", path, None).await?.0 != 404 {
-        ensure!(Instant::now() < end, "{path} stays");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
-}
+/// Time for what follows from a deletion.
+const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dependents_that_others_write_are_let_go_all_the_same() -> Result<()> {
@@ -66,7 +60,7 @@ async fn orphan(client: &Client) -> Result<()> {
     let owner = format!("{MAPS}/owner");
     let (status, answer) = client.call("DELETE", &format!("{owner}?propagationPolicy=Orphan"), None).await?;
     ensure!(status == 200, "{answer}");
-    until_gone(client, &owner).await?;
+    client.until_gone(&owner, LONG).await?;
     // Those who still name it would be collected now.
     tokio::time::sleep(Duration::from_millis(300)).await;
     over.store(true, Ordering::Relaxed);
@@ -123,7 +117,7 @@ async fn no_object_is_made_behind_the_back_of_a_definition_that_goes() -> Result
         }
         tokio::time::sleep(Duration::from_millis(30 + 7 * round)).await;
         ensure!(client.call("DELETE", &one, None).await?.0 == 200);
-        until_gone(&client, &one).await?;
+        client.until_gone(&one, LONG).await?;
         for writer in writers.join_all().await {
             made += writer?;
         }

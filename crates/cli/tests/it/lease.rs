@@ -66,6 +66,15 @@ impl Fleet {
         Ok(Fleet { stage })
     }
 
+    /// Has a replica apply the first commit, with its requests delayed, and waits until it is in the middle of that.
+    async fn put_to_work(&self, leader: &Replica, delay: fn(&Seen) -> Delay, path: &str) -> Result<String> {
+        let at_work = Instant::now();
+        leader.relay.misbehave(Trouble::Late(delay));
+        let revision = self.push(1).await?;
+        leader.writes_after(at_work, path).await?;
+        Ok(revision)
+    }
+
     /// Every map changes from commit to commit, and one of each app is another; returns the revision.
     async fn push(&self, commit: usize) -> Result<String> {
         let mut files = Vec::new();
@@ -247,10 +256,7 @@ async fn a_leader_that_cannot_renew_stops_in_the_middle_of_its_work() -> Result<
     let fleet = Fleet::new().await?;
     let (mut first, second) = fleet.two().await?;
     let uids = fleet.uids().await?;
-    let at_work = Instant::now();
-    first.relay.misbehave(Trouble::Late(slowly));
-    let revision = fleet.push(1).await?;
-    first.writes_after(at_work, "/configmaps/").await?;
+    let revision = fleet.put_to_work(&first, slowly, "/configmaps/").await?;
     first.relay.misbehave(Trouble::Late(slowly_without_renewals));
     first.lost_its_lease().await?;
     let ended = Instant::now();
@@ -288,10 +294,7 @@ async fn a_write_that_was_in_the_air_is_put_right() -> Result<()> {
     let fleet = Fleet::new().await?;
     let (mut first, second) = fleet.two().await?;
     let uids = fleet.uids().await?;
-    let at_work = Instant::now();
-    first.relay.misbehave(Trouble::Late(held));
-    let revision = fleet.push(1).await?;
-    first.writes_after(at_work, HELD).await?;
+    let revision = fleet.put_to_work(&first, held, HELD).await?;
     first.relay.misbehave(Trouble::Late(held_with_renewals));
     first.lost_its_lease().await?;
     let ended = Instant::now();
@@ -321,10 +324,7 @@ async fn a_leader_that_stood_still_writes_nothing_when_it_moves_again() -> Resul
     let fleet = Fleet::new().await?;
     let (mut first, second) = fleet.two().await?;
     let uids = fleet.uids().await?;
-    let at_work = Instant::now();
-    first.relay.misbehave(Trouble::Late(slowly));
-    let revision = fleet.push(1).await?;
-    first.writes_after(at_work, "/configmaps/").await?;
+    let revision = fleet.put_to_work(&first, slowly, "/configmaps/").await?;
     first.signal("-STOP")?;
     let stopped = Instant::now();
     fleet.led_by("second").await?;
