@@ -10,10 +10,11 @@ use std::sync::Arc;
 use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 use serde_json::{Map, Value, json};
 
+use crate::causes::Cause;
 use crate::clock;
 use crate::fields::{self, text};
 use crate::kinds::Resource;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::storage::{Key, Store};
 
 /// What Services hold.

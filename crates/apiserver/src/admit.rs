@@ -8,10 +8,11 @@ use crate::addresses;
 use crate::app::App;
 use crate::auth;
 use crate::call::Call;
+use crate::causes::Cause;
 use crate::clock;
 use crate::fields;
 use crate::kinds::Resource;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 
 /// Fills in what only the server knows about a new object.
 pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) -> Result<(), Status> {

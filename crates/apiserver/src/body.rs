@@ -10,11 +10,12 @@ use sealfast_k8s::schema;
 use serde_json::{Value, json};
 
 use crate::call::Call;
+use crate::causes::Cause;
 use crate::doubled;
 use crate::fields;
 use crate::json_fault;
 use crate::protobuf;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::typed;
 
 /// What a body may be.

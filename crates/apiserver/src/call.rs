@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::auth::{self, Attributes};
+use crate::causes::Cause;
 use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Request};
 use crate::kinds::Resource;
 use crate::show::{self, Place, partial, shown};
-use crate::status_error::{Cause, Deleting, Status};
+use crate::status_error::{Deleting, Status};
 use crate::storage::{Key, Refused, Stored};
 use crate::table;
 
@@ -179,3 +180,5 @@ pub(crate) fn exists(resource: &Resource, name: &str, stored: &Stored) -> Status
 
 const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
+/// How often a write that states no version starts anew after another; the reference never ends.
+pub(crate) const RETRIES: usize = 100;

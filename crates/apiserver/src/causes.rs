@@ -1,6 +1,112 @@
-//! The faults of one object: no more of them than an answer has room for.
+//! What is wrong with an object, and how much of it an answer has room for.
 
-use crate::status_error::Cause;
+use serde_json::{Value, json};
+
+/// One field that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// `FieldValueInvalid`, `FieldValueRequired`, …
+    pub reason: &'static str,
+    /// Message without the field: `Invalid value: "x": must be …`.
+    pub message: String,
+    /// Path of the field.
+    pub field: String,
+}
+
+impl Cause {
+    /// A value that is not allowed; `value` is shown as JSON.
+    #[must_use]
+    pub(crate) fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
+        Self {
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {}: {why}", shown(value)),
+            field: field.into(),
+        }
+    }
+
+    /// A value that is not allowed and not shown.
+    #[must_use]
+    pub(crate) fn omitted(field: impl Into<String>, why: &str) -> Self {
+        let message = format!("Invalid value: {why}");
+        Self { reason: "FieldValueInvalid", message, field: field.into() }
+    }
+
+    /// A value that is missing.
+    #[must_use]
+    pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
+        let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
+        Self { reason: "FieldValueRequired", message, field: field.into() }
+    }
+
+    /// What cannot be looked at.
+    #[must_use]
+    pub(crate) fn internal(field: impl Into<String>, why: &str) -> Self {
+        Self { reason: "InternalError", message: format!("Internal error: {why}"), field: field.into() }
+    }
+
+    /// Something that may not be set.
+    #[must_use]
+    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
+        Self { reason: "FieldValueForbidden", message: format!("Forbidden: {why}"), field: field.into() }
+    }
+
+    /// A value outside a closed set; `supported` are quoted already or plain words.
+    #[must_use]
+    pub(crate) fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+        let list: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
+        Self {
+            reason: "FieldValueNotSupported",
+            message: format!("Unsupported value: {}: supported values: {}", shown(value), list.join(", ")),
+            field: field.into(),
+        }
+    }
+
+    /// A value that stands twice.
+    #[must_use]
+    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        let message = format!("Duplicate value: {}", shown(value));
+        Self { reason: "FieldValueDuplicate", message, field: field.into() }
+    }
+
+    /// More bytes than there may be.
+    #[must_use]
+    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self { reason: "FieldValueTooLong", message, field: field.into() }
+    }
+
+    /// More items than there may be.
+    #[must_use]
+    pub(crate) fn too_many(field: impl Into<String>, count: usize, most: usize) -> Self {
+        let message = format!("Too many: {count}: must have at most {most} items");
+        Self { reason: "FieldValueTooMany", message, field: field.into() }
+    }
+
+    /// A name of nothing.
+    #[must_use]
+    pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        let message = format!("Not found: {}", shown(value));
+        Self { reason: "FieldValueNotFound", message, field: field.into() }
+    }
+
+    /// The whole of it as text.
+    pub(crate) fn line(&self) -> String {
+        format!("{}: {}", self.field, self.message)
+    }
+
+    /// One of the `causes` of a `v1.Status`.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut out = json!({});
+        if !self.reason.is_empty() {
+            out["reason"] = self.reason.into();
+        }
+        out["message"] = self.message.as_str().into();
+        if !self.field.is_empty() {
+            out["field"] = self.field.as_str().into();
+        }
+        out
+    }
+}
 
 /// Collects causes, and takes no more once there are many.
 #[derive(Default)]
@@ -59,5 +165,33 @@ impl Causes {
     }
 }
 
+/// A value as JSON; of a very long one the beginning.
+fn shown(value: &Value) -> String {
+    let mut room = Room(Vec::new());
+    let whole = serde_json::to_writer(&mut room, value).is_ok();
+    let mut text = String::from_utf8_lossy(&room.0).into_owned();
+    if !whole {
+        text.push('…');
+    }
+    text
+}
+
+/// Takes so many bytes.
+struct Room(Vec<u8>);
+
+impl std::io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let taken = bytes.len().min(MOST_SHOWN - self.0.len());
+        self.0.extend_from_slice(&bytes[..taken]);
+        if taken < bytes.len() { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How many bytes of a value a cause shows.
+const MOST_SHOWN: usize = 8192;
 const MOST: usize = 1000;
 const MOST_BYTES: usize = 1 << 20;

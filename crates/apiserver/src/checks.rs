@@ -11,6 +11,7 @@ mod definition;
 mod difference;
 mod drivers;
 mod event;
+mod facts;
 mod flow;
 mod grammar;
 mod handler;
@@ -39,10 +40,9 @@ mod workload;
 
 use serde_json::{Value, json};
 
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 use crate::fields::{self, text};
 use crate::kinds::Resource;
-use crate::status_error::Cause;
 
 pub(crate) use definition::schemas_of;
 pub(crate) use grammar::{

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::causes::Cause;
 use crate::conditions;
 use crate::fields;
-use crate::status_error::Cause;
 
 /// What the server fills in at creation.
 pub(crate) fn prepare(definition: &mut Value) {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::causes::Cause;
 use crate::fields;
 use crate::kinds::Resource;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::storage::{Expect, Key, Refused};
 
 /// What a new namespace gets.

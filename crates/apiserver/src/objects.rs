@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::body::{self, Body, Wanted};
 use crate::call::{Call, Options, Validation};
+use crate::causes::Cause;
 use crate::checks;
 use crate::clock;
 use crate::doubled;
@@ -18,7 +19,7 @@ use crate::kinds::Resource;
 use crate::managed_fields::{self, Force, Writer};
 use crate::patch as patches;
 use crate::shape::Shape;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::typed;
 
 pub(crate) use crate::managed_fields::Operation;

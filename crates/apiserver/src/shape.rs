@@ -7,12 +7,12 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
 use serde_json::Value;
 
+use crate::causes::Cause;
 use crate::checks;
 use crate::defaults;
 use crate::fields;
 use crate::go_text;
 use crate::managed_fields::Shape as Merge;
-use crate::status_error::Cause;
 use crate::typed;
 use crate::validate::{self, Ruled};
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 
 /// A refusal, rendered as a `v1.Status` object.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,98 +36,6 @@ pub(crate) struct Details {
     pub retry_after: u32,
     /// Where a list goes on that is too old to be gone on with; it stands in the metadata of the refusal.
     pub goes_on: String,
-}
-
-/// One field that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cause {
-    /// `FieldValueInvalid`, `FieldValueRequired`, …
-    pub reason: &'static str,
-    /// Message without the field: `Invalid value: "x": must be …`.
-    pub message: String,
-    /// Path of the field.
-    pub field: String,
-}
-
-impl Cause {
-    /// A value that is not allowed; `value` is shown as JSON.
-    #[must_use]
-    pub(crate) fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
-        Self {
-            reason: "FieldValueInvalid",
-            message: format!("Invalid value: {}: {why}", shown(value)),
-            field: field.into(),
-        }
-    }
-
-    /// A value that is not allowed and not shown.
-    #[must_use]
-    pub(crate) fn omitted(field: impl Into<String>, why: &str) -> Self {
-        let message = format!("Invalid value: {why}");
-        Self { reason: "FieldValueInvalid", message, field: field.into() }
-    }
-
-    /// A value that is missing.
-    #[must_use]
-    pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
-        let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
-        Self { reason: "FieldValueRequired", message, field: field.into() }
-    }
-
-    /// What cannot be looked at.
-    #[must_use]
-    pub(crate) fn internal(field: impl Into<String>, why: &str) -> Self {
-        Self { reason: "InternalError", message: format!("Internal error: {why}"), field: field.into() }
-    }
-
-    /// Something that may not be set.
-    #[must_use]
-    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
-        Self { reason: "FieldValueForbidden", message: format!("Forbidden: {why}"), field: field.into() }
-    }
-
-    /// A value outside a closed set; `supported` are quoted already or plain words.
-    #[must_use]
-    pub(crate) fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
-        let list: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
-        Self {
-            reason: "FieldValueNotSupported",
-            message: format!("Unsupported value: {}: supported values: {}", shown(value), list.join(", ")),
-            field: field.into(),
-        }
-    }
-
-    /// A value that stands twice.
-    #[must_use]
-    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        let message = format!("Duplicate value: {}", shown(value));
-        Self { reason: "FieldValueDuplicate", message, field: field.into() }
-    }
-
-    /// More bytes than there may be.
-    #[must_use]
-    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
-        let message = format!("Too long: may not be more than {most} bytes");
-        Self { reason: "FieldValueTooLong", message, field: field.into() }
-    }
-
-    /// More items than there may be.
-    #[must_use]
-    pub(crate) fn too_many(field: impl Into<String>, count: usize, most: usize) -> Self {
-        let message = format!("Too many: {count}: must have at most {most} items");
-        Self { reason: "FieldValueTooMany", message, field: field.into() }
-    }
-
-    /// A name of nothing.
-    #[must_use]
-    pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
-        let message = format!("Not found: {}", shown(value));
-        Self { reason: "FieldValueNotFound", message, field: field.into() }
-    }
-
-    fn line(&self) -> String {
-        format!("{}: {}", self.field, self.message)
-    }
 }
 
 impl Status {
@@ -304,7 +212,7 @@ impl Details {
             }
         }
         if !self.causes.is_empty() {
-            map.insert("causes".into(), self.causes.iter().map(cause_json).collect());
+            map.insert("causes".into(), self.causes.iter().map(Cause::to_json).collect());
         }
         if self.retry_after > 0 {
             map.insert("retryAfterSeconds".into(), self.retry_after.into());
@@ -340,44 +248,3 @@ pub(crate) fn success(group: &str, resource: &str, name: &str, uid: &str) -> Val
 pub(crate) fn qualified(resource: &str, group: &str) -> String {
     if group.is_empty() { resource.into() } else { format!("{resource}.{group}") }
 }
-
-fn cause_json(cause: &Cause) -> Value {
-    let mut out = json!({});
-    if !cause.reason.is_empty() {
-        out["reason"] = cause.reason.into();
-    }
-    out["message"] = cause.message.as_str().into();
-    if !cause.field.is_empty() {
-        out["field"] = cause.field.as_str().into();
-    }
-    out
-}
-
-/// A value as JSON; of a very long one the beginning.
-fn shown(value: &Value) -> String {
-    let mut room = Room(Vec::new());
-    let whole = serde_json::to_writer(&mut room, value).is_ok();
-    let mut text = String::from_utf8_lossy(&room.0).into_owned();
-    if !whole {
-        text.push('…');
-    }
-    text
-}
-
-/// Takes so many bytes.
-struct Room(Vec<u8>);
-
-impl std::io::Write for Room {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let taken = bytes.len().min(MOST_SHOWN - self.0.len());
-        self.0.extend_from_slice(&bytes[..taken]);
-        if taken < bytes.len() { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// How many bytes of a value a cause shows.
-const MOST_SHOWN: usize = 8192;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod builtin;
+mod cell;
 pub(crate) mod jsonpath;
 mod policies;
 mod running;

@@ -4,9 +4,12 @@
 
 pub(crate) mod checker;
 mod cost;
+pub(crate) mod declared;
 pub(crate) mod field_path;
 mod format;
 mod functions;
+mod libraries;
+pub(crate) mod names;
 pub(crate) mod policy;
 mod prune;
 mod ruled;

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::Call;
+use crate::causes::Cause;
 use crate::go_text;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 
 /// Options that writes share.
 #[derive(Debug, Clone)]

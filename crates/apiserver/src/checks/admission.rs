@@ -441,7 +441,7 @@ fn resources(at: At<'_>, out: &mut Causes) {
 fn conditions(at: At<'_>, scope: &mut Scope, out: &mut Causes) {
     let count = at.items().count();
     if count > MOST_CONDITIONS {
-        out.push(crate::status_error::Cause::too_many(at.path(), count, MOST_CONDITIONS));
+        out.push(crate::causes::Cause::too_many(at.path(), count, MOST_CONDITIONS));
     }
     let mut names = Vec::new();
     for condition in at.items() {
@@ -466,7 +466,7 @@ fn is_identifier(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(letter)
         && !name.starts_with(|first: char| first.is_ascii_digit())
-        && !crate::validate::rules::KEYWORDS.contains(&name)
+        && !crate::validate::names::KEYWORDS.contains(&name)
 }
 
 /// Says that nobody will ask what was just made.

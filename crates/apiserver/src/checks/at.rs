@@ -5,8 +5,7 @@ use std::hash::Hash;
 
 use serde_json::{Value, json};
 
-use crate::causes::Causes;
-use crate::status_error::Cause;
+use crate::causes::{Cause, Causes};
 
 /// A value, and the way to it; put into words only when something is wrong.
 #[derive(Clone, Copy)]

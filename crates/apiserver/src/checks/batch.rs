@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use super::at::{At, once, same};
 use super::grammar::{label, qualified};
 use super::{pod, schedule, selector, workload};
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 use crate::fields;
-use crate::status_error::Cause;
 
 /// A Job.
 pub(super) fn job(object: &Value, out: &mut Causes) {

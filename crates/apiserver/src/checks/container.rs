@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 
 use super::at::{At, once};
+use super::facts::Pod;
 use super::grammar::{
     config_key, inner_path, label, no_steps_back, port_name, qualified, subdomain, variable,
 };
-use super::pod::Pod;
 use super::{handler, resources, security};
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 use crate::quantity;
-use crate::status_error::Cause;
 
 /// What every kind of container is checked for.
 pub(super) fn common(container: At<'_>, pod: &Pod<'_>, out: &mut Causes) {

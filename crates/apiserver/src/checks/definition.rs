@@ -2,6 +2,7 @@
 
 mod conversion;
 mod defaults;
+mod place;
 mod rules;
 mod schema;
 mod structural;
@@ -11,8 +12,8 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::grammar::{LABEL_1035, is_label_1035};
+use crate::causes::Cause;
 use crate::fields::{self, text};
-use crate::status_error::Cause;
 use crate::validate::field_path;
 
 /// What is wrong with a definition.

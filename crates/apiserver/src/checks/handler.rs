@@ -1,8 +1,8 @@
 //! Probes, and what runs when a container starts and stops.
 
 use super::at::At;
+use super::facts::Pod;
 use super::grammar::{header, port_name};
-use super::pod::Pod;
 use crate::causes::Causes;
 
 /// A liveness or startup probe.

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Value, json};
 
 use super::grammar::{ip, label, label_value, qualified, segment, subdomain};
+use crate::causes::Cause;
 use crate::fields::{self, get, text};
 use crate::kinds::Resource;
-use crate::status_error::Cause;
 
 /// What is wrong with the name of a new object.
 pub(super) fn name(resource: &Resource, object: &Value) -> Vec<Cause> {

@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::at::{At, same};
 use super::grammar::{address, cidr, label, port_name, subdomain, wildcard};
 use super::selector;
-use crate::causes::Causes;
-use crate::status_error::Cause;
+use crate::causes::{Cause, Causes};
 
 /// An Ingress.
 pub(super) fn ingress(object: &Value, out: &mut Causes) {

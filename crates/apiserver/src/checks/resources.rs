@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use super::at::{At, NEGATIVE};
+use super::facts::Claims;
 use super::grammar::{label, qualified};
-use super::pod::Claims;
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 use crate::quantity;
-use crate::status_error::Cause;
 
 /// What a container requests and is limited to; `claims` are the names of the pod's claims.
 pub(super) fn of_container(at: At<'_>, claims: &Claims<'_>, out: &mut Causes) {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::causes::Cause;
 use crate::fields::text;
 use crate::go_text;
-use crate::status_error::Cause;
 
 /// What is wrong with them; a write of the status alone leaves the wanted ones as they are.
 pub(crate) fn causes(scale: &Value, object: &Value, subresource: &str) -> Vec<Cause> {

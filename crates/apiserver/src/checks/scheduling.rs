@@ -5,8 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::at::At;
 use super::grammar::{label, label_value, qualified};
 use super::selector::{self, Values};
-use crate::causes::Causes;
-use crate::status_error::Cause;
+use crate::causes::{Cause, Causes};
 
 /// The taints that a pod bears with.
 pub(super) fn tolerations(list: At<'_>, out: &mut Causes) {

@@ -9,8 +9,7 @@ use super::at::{At, once, same};
 use super::grammar::{address, cidr, ip, label, qualified, subdomain};
 use super::{handler, selector};
 use crate::addresses::needs_health_port;
-use crate::causes::Causes;
-use crate::status_error::Cause;
+use crate::causes::{Cause, Causes};
 
 /// A Service; `old` is what it was before.
 pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Causes) {

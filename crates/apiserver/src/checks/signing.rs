@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::grammar::{label, subdomain};
-use crate::causes::Causes;
-use crate::status_error::Cause;
+use crate::causes::{Cause, Causes};
 
 pub(super) fn certificate_request(root: At<'_>, out: &mut Causes) {
     let spec = root.get("spec");

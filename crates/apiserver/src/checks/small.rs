@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use super::at::{At, same};
 use super::grammar::{address, ip, label, label_value, qualified, subdomain};
 use super::{resources, scheduling, selector, service, workload};
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 use crate::fields;
-use crate::status_error::Cause;
 
 /// Lease: positive durations.
 pub(super) fn lease(object: &Value, out: &mut Causes) {

@@ -1,11 +1,10 @@
-//! Sources of volumes that live in rarer kinds of storage.
+//! Sources of volumes of pods and of volumes that are there.
 
 use std::sync::LazyLock;
 
 use super::at::At;
-use super::grammar::label;
-use crate::causes::Causes;
-use crate::status_error::Cause;
+use super::grammar::{label, no_steps_back};
+use crate::causes::{Cause, Causes};
 
 /// A part of a source that must be there.
 pub(super) fn needs(at: At<'_>, fields: &[&str], out: &mut Causes) {
@@ -17,6 +16,32 @@ pub(super) fn secret(at: At<'_>, fields: &[&str], out: &mut Causes) {
     let secret = at.get("secretRef");
     if secret.is_set() {
         needs(secret, fields, out);
+    }
+}
+
+pub(super) fn host_path(at: At<'_>, out: &mut Causes) {
+    let path = at.get("path");
+    if path.is_empty() {
+        out.push(path.required(""));
+        return;
+    }
+    out.extend(path.each(no_steps_back(path.text())));
+    out.extend(at.get("type").one_of(&[
+        "",
+        "BlockDevice",
+        "CharDevice",
+        "Directory",
+        "DirectoryOrCreate",
+        "File",
+        "FileOrCreate",
+        "Socket",
+    ]));
+}
+
+pub(super) fn nfs(at: At<'_>, out: &mut Causes) {
+    needs(at, &["server", "path"], out);
+    if !at.get("path").text().starts_with('/') {
+        out.push(at.get("path").invalid("must be an absolute path"));
     }
 }
 

@@ -8,11 +8,10 @@ use super::at::{At, same};
 use super::difference;
 use super::grammar::{qualified, subdomain};
 use super::resources::nanos;
+use super::selector;
 use super::sources::{self, needs};
-use super::{selector, volume};
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 use crate::fields;
-use crate::status_error::Cause;
 
 /// A claim.
 pub(super) fn claim(object: &Value, out: &mut Causes) {
@@ -204,7 +203,7 @@ pub(super) fn volume(object: &Value, out: &mut Causes) {
 fn volume_source(volume: At<'_>, kind: &str, name: &str, out: &mut Causes) {
     let at = volume.get(kind);
     match kind {
-        "hostPath" => volume::host_path(at, out),
+        "hostPath" => sources::host_path(at, out),
         // The reference calls it otherwise.
         "gcePersistentDisk" => needs(volume.with("persistentDisk", at.value), &["pdName"], out),
         "awsElasticBlockStore" | "portworxVolume" => needs(at, &["volumeID"], out),
@@ -218,7 +217,7 @@ fn volume_source(volume: At<'_>, kind: &str, name: &str, out: &mut Causes) {
             selector::label_in(namespace, out);
         }
         "flocker" => sources::flocker(at, out),
-        "nfs" => volume::nfs(at, out),
+        "nfs" => sources::nfs(at, out),
         "rbd" => needs(at, &["monitors", "image"], out),
         "quobyte" => sources::quobyte(at, out),
         "cephfs" => needs(at, &["monitors"], out),

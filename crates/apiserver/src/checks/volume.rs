@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::container::{self, InVolume};
-use super::grammar::{file_path, inner_path, label, no_steps_back, subdomain};
+use super::grammar::{file_path, inner_path, label, subdomain};
 use super::sources::{self, needs};
 use super::{selector, storage};
 use crate::causes::Causes;
@@ -72,7 +72,7 @@ type Check = fn(At<'_>, &mut Causes);
 /// In the order in which the reference looks for them.
 const SOURCES: [(&str, Check); 30] = [
     ("emptyDir", empty_dir),
-    ("hostPath", host_path),
+    ("hostPath", sources::host_path),
     ("gitRepo", |at, out| {
         out.extend(at.get("repository").needed());
         inner(at.get("directory"), out);
@@ -80,7 +80,7 @@ const SOURCES: [(&str, Check); 30] = [
     ("gcePersistentDisk", |at, out| needs(at, &["pdName"], out)),
     ("awsElasticBlockStore", |at, out| needs(at, &["volumeID"], out)),
     ("secret", |at, out| files_of(at, "secretName", out)),
-    ("nfs", nfs),
+    ("nfs", sources::nfs),
     ("iscsi", |at, out| sources::iscsi(at, None, out)),
     ("glusterfs", |at, out| needs(at, &["endpoints", "path"], out)),
     ("flocker", sources::flocker),
@@ -117,32 +117,6 @@ fn empty_dir(at: At<'_>, out: &mut Causes) {
     let limit = at.get("sizeLimit");
     if quantity::nanos(limit.text()).is_some_and(|size| size < 0) {
         out.push(limit.forbidden("SizeLimit field must be a valid resource quantity"));
-    }
-}
-
-pub(super) fn host_path(at: At<'_>, out: &mut Causes) {
-    let path = at.get("path");
-    if path.is_empty() {
-        out.push(path.required(""));
-        return;
-    }
-    out.extend(path.each(no_steps_back(path.text())));
-    out.extend(at.get("type").one_of(&[
-        "",
-        "BlockDevice",
-        "CharDevice",
-        "Directory",
-        "DirectoryOrCreate",
-        "File",
-        "FileOrCreate",
-        "Socket",
-    ]));
-}
-
-pub(super) fn nfs(at: At<'_>, out: &mut Causes) {
-    needs(at, &["server", "path"], out);
-    if !at.get("path").text().starts_with('/') {
-        out.push(at.get("path").invalid("must be an absolute path"));
     }
 }
 

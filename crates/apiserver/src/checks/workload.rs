@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use super::at::{At, same};
 use super::grammar::{label, percent};
 use super::{pod, selector, storage};
-use crate::causes::Causes;
-use crate::status_error::Cause;
+use crate::causes::{Cause, Causes};
 
 /// A Deployment.
 pub(super) fn deployment(object: &Value, out: &mut Causes) {

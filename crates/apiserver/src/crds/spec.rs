@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::causes::Cause;
 use crate::fields;
 use crate::go_text;
-use crate::status_error::Cause;
 
 /// What is wrong with it.
 pub(crate) fn check(spec: &Value) -> Vec<Cause> {

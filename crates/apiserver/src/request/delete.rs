@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::call::{Call, dry_run};
+use crate::causes::Cause;
 use crate::deletion::{DeleteOptions, Step, step};
 use crate::fields;
 use crate::http::Answer;
 use crate::objects;
 use crate::select::Selection;
 use crate::show::selects;
-use crate::status_error::{Cause, Status, success};
+use crate::status_error::{Status, success};
 use crate::storage::{Key, Refused, Stored};
 
 /// Deletes the object of the path.
@@ -35,7 +36,7 @@ fn asked(call: &Call<'_>) -> Result<(DeleteOptions, Vec<String>), Status> {
 
 /// Deletes the object of a path as the options say.
 pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
-    for _ in 0..super::update::RETRIES {
+    for _ in 0..crate::call::RETRIES {
         let stored = call.existing()?;
         check_preconditions(call, &stored, options)?;
         crate::admit::delete(call, &stored.object())?;

@@ -9,8 +9,8 @@ use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
 use super::delete;
-use super::update;
-use crate::call::Call;
+use crate::call::{Call, RETRIES};
+use crate::causes::Cause;
 use crate::clock;
 use crate::conditions;
 use crate::deletion::DeleteOptions;
@@ -19,7 +19,7 @@ use crate::follow_ups;
 use crate::http::Answer;
 use crate::objects;
 use crate::select;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::storage::{Expect, Key, Refused, Stored};
 use crate::workloads::BUDGETS;
 use crate::workloads::budget::Count;
@@ -32,7 +32,7 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let (options, warnings) = wanted(call)?;
     // One after the other: who counts must not be overtaken by who deletes.
     let _alone = call.app.evictions.lock();
-    for _ in 0..update::RETRIES {
+    for _ in 0..RETRIES {
         if evict(call, &options)? {
             let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
             return Ok(Answer::json(201, done).warned(warnings));
@@ -81,7 +81,7 @@ fn evict(call: &Call<'_>, options: &DeleteOptions) -> Result<bool, Status> {
 
 /// Notes in the pod why it goes; its new version, or nothing when a pinned pod changed.
 fn mark(call: &Call<'_>, mut stored: Stored, is_pinned: bool) -> Result<Option<String>, Status> {
-    for _ in 0..update::RETRIES {
+    for _ in 0..RETRIES {
         let mut pod = stored.object();
         conditions::put(&mut pod["status"]["conditions"], disruption_target());
         match call.app.store.put(&call.key(), &pod, Expect::Revision(stored.revision)) {

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::parts::Parts;
 use crate::call::Call;
+use crate::causes::Cause;
 use crate::fields;
 use crate::http::{Answer, Encoding, Form, Query};
 use crate::select::Selection;
 use crate::show::{selects, write_json};
-use crate::status_error::{Cause, Details, Status};
+use crate::status_error::{Details, Status};
 use crate::storage::{Listing, Stored};
 use crate::table;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::update::{self, By, Change, Outcome};
-use crate::call::{Call, Options, Written};
+use crate::call::{Call, Options, RETRIES, Written};
 use crate::fields;
 use crate::http::{APPLY_TYPE, Answer};
 use crate::objects::{self, Actor, Operation, Patch, PatchKind};
@@ -18,7 +18,7 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     }
     let patch = objects::decode_patch(call, patch)?;
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
-    for _ in 0..update::RETRIES {
+    for _ in 0..RETRIES {
         let stored = call.existing()?;
         let old = call.shown(stored.object());
         let (new, warnings) = patched(call, &old, &patch, &options)?;
@@ -84,7 +84,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
     }
     let warnings = objects::judge_apply(call, &configuration, options)?;
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Apply };
-    for _ in 0..update::RETRIES {
+    for _ in 0..RETRIES {
         let Some(stored) = call.app.store.get(&call.key()) else {
             if !call.subresource.is_empty() {
                 return Err(call.not_found());

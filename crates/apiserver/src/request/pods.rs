@@ -5,8 +5,7 @@
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
-use super::update::RETRIES;
-use crate::call::{Call, Options};
+use crate::call::{Call, Options, RETRIES};
 use crate::fields;
 use crate::http::Answer;
 use crate::objects;

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use crate::auth::{self, Attributes, User, token};
 use crate::call::Call;
+use crate::causes::Cause;
 use crate::clock;
 use crate::fields::{self, text};
 use crate::http::Answer;
 use crate::kinds::Resource;
 use crate::objects;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::storage::Key;
 
 /// Kinds that have no store behind them.

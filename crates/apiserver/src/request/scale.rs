@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use super::patch;
 use super::update::{self, By, Outcome};
-use crate::call::{Call, Options};
+use crate::call::{Call, Options, RETRIES};
+use crate::causes::Cause;
 use crate::fields;
 use crate::http::{Answer, Form};
 use crate::objects::{self, Actor, Decoded, Operation, Patch, PatchKind};
 use crate::select;
 use crate::shape::Shape;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 
 /// GET, PUT and PATCH of `…/scale`.
 pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
@@ -25,7 +26,7 @@ pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
         return apply(call, &options);
     }
     let change = Change::read(call, verb, &options)?;
-    for _ in 0..update::RETRIES {
+    for _ in 0..RETRIES {
         let stored = call.existing()?;
         let object = call.shown(stored.object());
         let (wanted, warnings) = change.over(call, &scale_of(call, &object), &options)?;
@@ -115,7 +116,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
         fields::set_meta(&mut config, "namespace", call.namespace.as_str().into());
     }
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Apply };
-    for _ in 0..update::RETRIES {
+    for _ in 0..RETRIES {
         let stored = call.existing()?;
         let object = call.shown(stored.object());
         check(call, &object, &wanted)?;

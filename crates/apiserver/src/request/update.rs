@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{Call, Options, Written};
+use crate::call::{Call, Options, RETRIES, Written};
+use crate::causes::Cause;
 use crate::convert;
 use crate::deletion;
 use crate::fields;
 use crate::follow_ups;
 use crate::http::Answer;
 use crate::objects::{self, Actor, Operation};
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::storage::{Expect, Refused, Stored};
 
 /// Replaces the object of the path.
@@ -354,8 +355,6 @@ fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
     }
 }
 
-/// How often a write that states no version starts anew after another; the reference never ends.
-pub(crate) const RETRIES: usize = 100;
 const CREATED_BY_PUT: [&str; 11] = [
     "leases.coordination.k8s.io",
     "events",

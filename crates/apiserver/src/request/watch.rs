@@ -11,13 +11,14 @@ use tokio::time::Instant;
 use super::list::reach;
 use crate::app::{App, stopped};
 use crate::call::Call;
+use crate::causes::Cause;
 use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Query};
 use crate::kinds::Resource;
 use crate::room;
 use crate::select::Selection;
 use crate::show::{Place, partial, selects, shown, write, write_json, write_partial};
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::storage::{Change, Stored};
 use crate::table;
 

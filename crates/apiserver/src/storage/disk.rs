@@ -8,6 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::Error;
+
 /// Takes the steps.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
@@ -152,4 +154,9 @@ impl Folder {
         self.disk.tell(Step::SyncFolder(&self.path))?;
         self.file.sync_all()
     }
+}
+
+/// The error of a step that the disk refused.
+pub(super) fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::File { action, path: path.to_owned(), source }
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::KeyInit;
 
-use super::disk::{Disk, Folder, Kept};
+use super::disk::{Disk, Folder, Kept, failed};
 use super::lock::Lock;
 use super::records::{Broken, HEADER, Record, mark, read_all, seal};
 use super::rewriting::{Fresh, Place, Rewriting};
@@ -250,10 +250,6 @@ impl Journal {
         self.file.sync().map_err(|source| failed("flush", &self.path, source))?;
         self.folder.sync().map_err(|source| failed("flush the folder of", &self.path, source))
     }
-}
-
-pub(super) fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
-    Error::File { action, path: path.to_owned(), source }
 }
 
 const CUT_SHORT: &str = "an earlier write was cut short";

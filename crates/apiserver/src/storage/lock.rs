@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::disk::{Disk, Kept};
-use super::journal::failed;
+use super::disk::{Disk, Kept, failed};
 use crate::error::Error;
 
 /// Held while a process uses a state directory.

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 
-use super::disk::{Disk, Kept};
-use super::journal::failed;
+use super::disk::{Disk, Kept, failed};
 use super::lock::Lock;
 use super::records::{HEADER, mark, seal};
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::builtin::none_if_empty;
+use super::cell::none_if_empty;
 use crate::fields::{get, text};
 
 /// A cell of an autoscaler, in either of its versions.

@@ -7,6 +7,7 @@ use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::select;
 
+use super::cell::{age, none_if_empty};
 use super::{bounds, policies, running};
 
 /// The cells of one object.
@@ -474,12 +475,4 @@ fn entries(item: &Value, key: &str) -> usize {
 
 fn ratio(part: i64, whole: i64) -> Value {
     format!("{part}/{whole}").into()
-}
-
-pub(super) fn age(time: &str) -> Value {
-    if time.is_empty() { "<unknown>".into() } else { clock::age(time).into() }
-}
-
-pub(super) fn none_if_empty(text: &str) -> Value {
-    if text.is_empty() { "<none>".into() } else { text.into() }
 }

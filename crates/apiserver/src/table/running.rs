@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::builtin::{age, none_if_empty};
+use super::cell::{age, none_if_empty};
 use crate::conditions::holds;
 use crate::fields::{self, get, text};
 

@@ -2,9 +2,7 @@
 //!
 //! Follows: the checker of CEL as kube-apiserver 1.36 sets it up, its texts included.
 
-pub(super) mod libraries;
 mod literals;
-pub(super) mod schema;
 
 use sealfast_k8s::expression::check::{Checked, check};
 use sealfast_k8s::expression::kind::Type;
@@ -12,12 +10,10 @@ use sealfast_k8s::expression::on_deep_stack;
 use sealfast_k8s::expression::source::Source;
 use serde_json::Value;
 
-pub(crate) use schema::stated_items;
-
-use self::libraries::{FUNCTIONS, OF_PATCHES};
-use self::schema::{Declared, declared};
 use super::cost::estimate;
+use super::declared::{Declared, declared};
 use super::functions;
+use super::libraries::{FUNCTIONS, OF_PATCHES};
 
 /// What an expression must give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 pub(super) mod estimate;
 pub(super) mod functions;
+mod node;
 
 /// From how much to how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ pub(super) use sealfast_k8s::expression::run::optional;
 use sealfast_k8s::expression::run::{Function, Library};
 use sealfast_k8s::expression::{depth, loops, nests_too_deeply, on_deep_stack, source};
 
-use crate::validate::checker::libraries::OF_PATCHES;
+use super::libraries::OF_PATCHES;
 
 /// The environment in which rules are compiled: with optional values, lists and loops with two variables.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {

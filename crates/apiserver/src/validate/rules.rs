@@ -16,6 +16,7 @@ use sealfast_k8s::expression::source::Source;
 use sealfast_k8s::expression::{count, depth, on_deep_stack, parts};
 use serde_json::Value;
 
+use super::names::escaped;
 use super::ruled::{Part, Ruled};
 use super::{Kind, Problem, Twins, field_path, functions, join};
 use crate::go_text;
@@ -366,22 +367,6 @@ fn text_to_cel(format: &str, text: &str) -> Cel {
     }
 }
 
-/// The name by which rules reach a field; `None` when they cannot.
-pub(super) fn escaped(name: &str) -> Option<String> {
-    let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_.-/".contains(letter);
-    if name.is_empty()
-        || name.starts_with(|first: char| first.is_ascii_digit())
-        || !name.chars().all(is_known)
-    {
-        return None;
-    }
-    if KEYWORDS.contains(&name) {
-        return Some(format!("__{name}__"));
-    }
-    let name = name.replace("__", "__underscores__");
-    Some(name.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__"))
-}
-
 /// Bytes of all expressions that are kept, and about what each part of one takes.
 const MOST_KEPT: usize = 64 << 20;
 const BYTES_OF_A_PART: usize = 256;
@@ -399,30 +384,6 @@ const SPENT: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
 /// Levels that the stack of a worker has room for.
 const SHALLOW: usize = 20;
-/// Words that are no names.
-pub(crate) const KEYWORDS: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 #[cfg(test)]
 mod tests {

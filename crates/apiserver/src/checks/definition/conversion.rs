@@ -4,11 +4,10 @@
 
 use serde_json::{Value, json};
 
-use crate::causes::Causes;
+use crate::causes::{Cause, Causes};
 use crate::checks::at::At;
 use crate::checks::webhook;
 use crate::fields::text;
-use crate::status_error::Cause;
 
 /// What is wrong with it.
 pub(super) fn check(conversion: &Value, causes: &mut Vec<Cause>) {

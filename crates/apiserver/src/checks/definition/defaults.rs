@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::schema::META;
 use super::structural::EMBEDDED;
-use crate::status_error::Cause;
+use crate::causes::Cause;
 use crate::validate::{prunes, validate};
 
 /// Gathers what is wrong with the defaults of a structural schema.

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::schema::Place;
+use super::place::Place;
+use crate::causes::Cause;
 use crate::checks::list;
 use crate::fields::text;
-use crate::status_error::Cause;
 use crate::validate::checker::{self, Fault, Subject, Wanted};
 use crate::validate::field_path;
 

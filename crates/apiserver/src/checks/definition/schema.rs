@@ -4,39 +4,16 @@
 
 use serde_json::{Value, json};
 
+use super::place::Place;
 use super::rules::{self, Found};
 use super::structural::{EMBEDDED, LIST_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE};
+use crate::causes::Cause;
 use crate::checks::list;
 use crate::fields::text;
-use crate::status_error::Cause;
-use crate::validate::checker;
+use crate::validate::declared;
 
 /// What every object has.
 pub(super) const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
-
-/// Where a schema stands.
-#[derive(Clone)]
-pub(super) struct Place {
-    /// At the root of the object.
-    pub(super) root: bool,
-    /// How many such values one object may have; `None` where a list or map above says nothing.
-    pub(super) times: Option<u64>,
-    /// Whether rules are looked at.
-    rules: bool,
-    /// Within metadata, kind or version of an object.
-    in_meta: bool,
-    /// Why there may be no default.
-    no_default: Option<String>,
-    /// The part within which nobody can tell what a value was before.
-    pub(super) uncorrelated: Option<String>,
-}
-
-impl Place {
-    fn within(&self, uncorrelated: bool, path: &str) -> Place {
-        let new = || uncorrelated.then(|| path.to_owned());
-        Place { root: false, uncorrelated: self.uncorrelated.clone().or_else(new), ..self.clone() }
-    }
-}
 
 /// Whether words stand anywhere in a schema of which no structure can be made.
 pub(super) fn is_unstructured(schema: &Value) -> bool {
@@ -82,7 +59,7 @@ fn below(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, fou
 
 fn parts(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, found: &mut Found) {
     let many =
-        place.times.zip(checker::stated_items(schema)).map(|(times, items)| times.saturating_mul(items));
+        place.times.zip(declared::stated_items(schema)).map(|(times, items)| times.saturating_mul(items));
     if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
         let mut inner = Place { times: many, ..place.within(false, path) };
         if place.in_meta {

@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 
+use crate::causes::Cause;
 use crate::checks::list;
 use crate::fields::text;
-use crate::status_error::Cause;
 
 /// Where a schema stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

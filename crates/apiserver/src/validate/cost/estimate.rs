@@ -1,17 +1,16 @@
 //! What an expression costs at most: each part, and each turn of its loops.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use sealfast_k8s::expression::check::{Checked, full_name};
 use sealfast_k8s::expression::kind::Type;
 
 use super::functions::Call;
+use super::node::{ITEMS, KEYS, Node, Path, VALUES, declared_size};
 use super::{LIST, MAP, OBJECT, Range};
-use crate::validate::checker::libraries::FUNCTIONS;
-use crate::validate::checker::schema::{Declared, Parts};
+use crate::validate::declared::Declared;
+use crate::validate::libraries::FUNCTIONS;
 
 /// What a rule of a schema costs at most.
 pub(in crate::validate) fn most(root: &IdedExpr, checked: &Checked, declared: &Declared) -> u64 {
@@ -24,42 +23,6 @@ pub(in crate::validate) fn most(root: &IdedExpr, checked: &Checked, declared: &D
         entries: HashMap::new(),
     };
     estimator.cost(root).most
-}
-
-/// Where a value stands in the object.
-///
-/// Longer paths share the places of the one they were made of, as the reference's do: a second path that is made of
-/// the same one writes over the first as long as there is room. Its estimates come out by that.
-#[derive(Debug, Clone, Default)]
-struct Path {
-    names: Rc<RefCell<Vec<String>>>,
-    length: usize,
-    room: usize,
-}
-
-impl Path {
-    fn of(name: &str) -> Path {
-        Path { names: Rc::new(RefCell::new(vec![name.to_owned()])), length: 1, room: 1 }
-    }
-
-    fn with(&self, name: &str) -> Path {
-        let (length, name) = (self.length + 1, name.to_owned());
-        if length <= self.room {
-            let mut names = self.names.borrow_mut();
-            match names.get_mut(self.length) {
-                Some(place) => *place = name,
-                None => names.push(name),
-            }
-            return Path { names: Rc::clone(&self.names), length, room: self.room };
-        }
-        let mut names: Vec<String> = self.names.borrow().iter().take(self.length).cloned().collect();
-        names.push(name);
-        Path { names: Rc::new(RefCell::new(names)), length, room: (2 * self.room).max(1) }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.length == 0
-    }
 }
 
 /// How large the keys and values of a list or map are.
@@ -76,62 +39,6 @@ struct Local {
     path: Path,
     size: Option<Range>,
     entry: Option<Entry>,
-}
-
-/// A value that a function is called with.
-pub(super) struct Node<'a> {
-    pub(super) kind: &'a Type,
-    pub(super) at: Option<&'a IdedExpr>,
-    path: Path,
-    size: Option<Range>,
-    declared: &'a Declared,
-}
-
-impl Node<'_> {
-    /// The size that is known of it, or that its schema tells.
-    pub(super) fn size(&self) -> Range {
-        self.size.or_else(|| declared_size(self.declared, &self.path)).unwrap_or(Range::UNKNOWN)
-    }
-
-    pub(super) fn known_size(&self) -> Range {
-        self.size.unwrap_or(Range::UNKNOWN)
-    }
-
-    pub(super) fn own_size(&self) -> Option<Range> {
-        self.size
-    }
-
-    /// What it holds, when it holds something.
-    pub(super) fn item(&self) -> Option<Node<'_>> {
-        let (Type::List(kind) | Type::Map(kind, _) | Type::Optional(kind)) = self.kind else { return None };
-        let path = if self.path.is_empty() {
-            Path::default()
-        } else {
-            // A copy, so that no other path is written over.
-            let names = self.path.names.borrow().iter().take(self.path.length).cloned().collect();
-            Path { names: Rc::new(RefCell::new(names)), length: self.path.length, room: self.path.length }
-                .with(ITEMS)
-        };
-        Some(Node { kind, at: None, path, size: None, declared: self.declared })
-    }
-}
-
-/// How large the value at a path may be.
-fn declared_size(root: &Declared, path: &Path) -> Option<Range> {
-    if path.is_empty() {
-        return None;
-    }
-    let mut at = root;
-    for name in path.names.borrow().iter().take(path.length).skip(1) {
-        at = match (name.as_str(), &at.parts) {
-            (ITEMS | VALUES, Parts::Items(of) | Parts::Values(of)) => of,
-            // Keys are said to have no letters.
-            (KEYS, Parts::Values(_)) => return Some(Range::NONE),
-            (name, Parts::Fields(fields)) => fields.get(name)?,
-            _ => return None,
-        };
-    }
-    Some(Range::up_to(at.most))
 }
 
 struct Estimator<'a> {
@@ -341,7 +248,7 @@ impl<'a> Estimator<'a> {
 
     fn node(&mut self, at: &'a IdedExpr) -> Node<'a> {
         let path = self.path(at);
-        let gathered = path.names.borrow().first().is_some_and(|name| name == "@result");
+        let gathered = path.is_within("@result");
         let size = self.size(at);
         Node {
             kind: self.checked.type_of(at),
@@ -455,7 +362,4 @@ fn is_bind(made: &ComprehensionExpr) -> bool {
     never && over_nothing && made.accu_var != "__result__"
 }
 
-const ITEMS: &str = "@items";
-const VALUES: &str = "@values";
-const KEYS: &str = "@keys";
 const INDICES: &str = "@indices";

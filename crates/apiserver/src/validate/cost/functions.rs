@@ -5,7 +5,7 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 use cel::objects::OptionalValue;
 use sealfast_k8s::expression::kind::Type;
 
-use super::estimate::Node;
+use super::node::Node;
 use super::{LETTER, LIST, PATTERN_LETTER, Range};
 
 /// What a call costs beside its arguments, and the size of what it gives where that is known.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sealfast_k8s::expression::kind::Type;
 use serde_json::Value;
 
-use crate::validate::rules::escaped;
+use super::names::escaped;
 
 /// What a schema tells of its values.
 #[derive(Debug, Clone)]
