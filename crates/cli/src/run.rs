@@ -9,9 +9,10 @@ use std::time::Duration;
 use http::Method;
 use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::Call;
+use sealfast_controllers::clock::Clock;
 use sealfast_controllers::lease::{Candidate, Leadership};
 use sealfast_controllers::metrics::{Metrics, labels};
-use sealfast_controllers::options::Only;
+use sealfast_controllers::options::{Only, Options};
 use sealfast_controllers::probes::{self, Health, Ready};
 use sealfast_controllers::run;
 
@@ -63,8 +64,9 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     for idle in args.idle() {
         tracing::warn!(target: "sealfast_cli", "{idle}");
     }
-    let leases = args.leases();
-    let options = args.options().map_err(Failure::new)?;
+    let clock = Clock::default();
+    let leases = args.leases(&clock);
+    let options = Options { clock, ..args.options().map_err(Failure::new)? };
     let counted = Arc::<Metrics>::default();
     // Who waits for its turn is counted, too.
     let _metrics = match metrics {

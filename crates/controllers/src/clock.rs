@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-/// The time of day by which files and tokens grow old. People and machines move it while we run; what is waited for is
-/// measured by another, which nobody moves.
+use jiff::{SignedDuration, Timestamp};
+
+/// The time of day: by it files and tokens grow old, it is signed, and objects hold it. People and machines move it while
+/// we run; what is waited for is measured by another, which nobody moves.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     /// Seconds ahead of the system's.
@@ -19,25 +21,46 @@ impl Clock {
     }
 
     /// The time that it shows.
-    pub(crate) fn now(&self) -> SystemTime {
-        let ahead = self.ahead.load(Ordering::Relaxed);
-        let (now, by) = (SystemTime::now(), Duration::from_secs(ahead.unsigned_abs()));
-        let moved = if ahead < 0 { now.checked_sub(by) } else { now.checked_add(by) };
-        moved.unwrap_or(now)
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        let ahead = SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed));
+        now.checked_add(ahead).unwrap_or(now)
+    }
+
+    /// The same in whole seconds: conditions, artifacts, events, histories.
+    pub(crate) fn stamp(&self) -> String {
+        seconds(self.now())
+    }
+
+    /// The same in microseconds: leases.
+    pub(crate) fn micros(&self) -> String {
+        self.now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    }
+
+    /// What is left until another time; nothing once that is over.
+    pub(crate) fn until(&self, end: Timestamp) -> Duration {
+        Duration::try_from(end.duration_since(self.now())).unwrap_or_default()
     }
 }
 
-/// Now, in whole seconds: conditions, artifacts, events, histories.
-pub(crate) fn now() -> String {
-    seconds(jiff::Timestamp::now())
-}
-
 /// A time in whole seconds.
-pub(crate) fn seconds(time: jiff::Timestamp) -> String {
+pub(crate) fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Now, in microseconds: leases.
-pub(crate) fn micros() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_leaves_nothing_and_no_shift_leads_out_of_time() {
+        let clock = Clock::default();
+        assert_eq!(clock.until(Timestamp::MIN), Duration::ZERO);
+        clock.shift(-3600);
+        let left = clock.until(Timestamp::now()).as_secs();
+        assert!((3590..=3600).contains(&left), "{left}");
+        clock.clone().shift(i64::MAX);
+        assert!(clock.now().duration_since(Timestamp::now()).as_secs().abs() < 10);
+        assert_eq!(seconds(Timestamp::UNIX_EPOCH), "1970-01-01T00:00:00Z");
+    }
 }

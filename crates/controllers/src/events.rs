@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::events::crowd::{Crowd, Heard};
 use crate::events::patience::{Attempt, persist};
 use crate::events::receiver::{Mailbox, post_office};
@@ -90,11 +90,11 @@ impl Recorder {
         options: &Options,
     ) -> (Recorder, Vec<JoinHandle<()>>) {
         let (queue, mut events) = mpsc::channel::<Event>(WAITING);
-        let instance = options.instance.clone();
-        let office = options.events_address.clone().and_then(|to| post_office(to, component, &instance));
+        let (clock, instance) = (options.clock.clone(), options.instance.clone());
+        let office = options.events_address.clone().and_then(|to| post_office(to, component, options));
         let (mailbox, postman) = office.unzip();
         let writing = tokio::spawn(async move {
-            let mut writer = Writer { client, component, instance, crowd: Crowd::default() };
+            let mut writer = Writer { clock, client, component, instance, crowd: Crowd::default() };
             while let Some(event) = events.recv().await {
                 writer.write(event).await;
             }
@@ -159,6 +159,7 @@ fn log(event: &Event) {
 }
 
 struct Writer {
+    clock: Clock,
     client: Client,
     component: &'static str,
     instance: String,
@@ -167,7 +168,7 @@ struct Writer {
 
 impl Writer {
     async fn write(&mut self, event: Event) {
-        let now = jiff::Timestamp::now();
+        let now = self.clock.now();
         let stamp = clock::seconds(now);
         let namespace = event.about["namespace"].as_str().unwrap_or("default").to_owned();
         let about = event.about["name"].as_str().unwrap_or_default();

@@ -270,16 +270,16 @@ impl Health {
         Ok(Health { rules: Arc::new(rules) })
     }
 
-    /// Judges a live object.
+    /// Judges a live object; `now` matters for Pods that wait for a node.
     ///
     /// # Errors
     /// An expression that cannot be evaluated.
-    pub fn judge(&self, live: &Value) -> Result<Status, String> {
+    pub fn judge(&self, live: &Value, now: jiff::Timestamp) -> Result<Status, String> {
         let gvk = object::gvk(live);
         let exact = self.rules.iter().find(|r| r.group == gvk.group && r.kind == gvk.kind);
         match exact.or_else(|| self.rules.iter().find(|r| r.group == gvk.group && r.kind.is_empty())) {
             Some(rule) => by_rule(rule, live),
-            None => Ok(health::status(live, jiff::Timestamp::now())),
+            None => Ok(health::status(live, now)),
         }
     }
 }
@@ -309,7 +309,10 @@ fn by_rule(rule: &Rule, live: &Value) -> Result<Status, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use serde_json::json;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn expression(current: &str, failed: Option<&str>) -> HealthCheckExpression {
         HealthCheckExpression {
@@ -326,21 +329,21 @@ mod tests {
         let health = Health::compile(&[expression("status.phase == 'Up'", Some("status.phase == 'Down'"))])
             .unwrap_or_default();
         let widget = |phase: &str| json!({"apiVersion": "example.com/v2", "kind": "Widget", "status": {"phase": phase}});
-        assert_eq!(health.judge(&widget("Up")), Ok(Status::Current));
-        assert_eq!(health.judge(&widget("Down")), Ok(Status::Failed));
-        assert_eq!(health.judge(&widget("x")), Ok(Status::InProgress));
-        assert_eq!(health.judge(&json!({"apiVersion": "v1", "kind": "ConfigMap"})), Ok(Status::Current));
+        assert_eq!(health.judge(&widget("Up"), NOW), Ok(Status::Current));
+        assert_eq!(health.judge(&widget("Down"), NOW), Ok(Status::Failed));
+        assert_eq!(health.judge(&widget("x"), NOW), Ok(Status::InProgress));
+        assert_eq!(health.judge(&json!({"apiVersion": "v1", "kind": "ConfigMap"}), NOW), Ok(Status::Current));
         let observed = |generation: Value, observed: Value| {
             let mut widget = widget("Up");
             widget["metadata"] = json!({"generation": generation});
             widget["status"]["observedGeneration"] = observed;
-            health.judge(&widget)
+            health.judge(&widget, NOW)
         };
         assert_eq!(observed(json!(2), json!(1)), Ok(Status::InProgress));
         assert_eq!(observed(json!(2), json!("1")), Ok(Status::Current));
         assert_eq!(observed(Value::Null, json!(1)), Ok(Status::Current));
         let bare = json!({"apiVersion": "example.com/v1", "kind": "Widget"});
-        let why = health.judge(&bare).err().unwrap_or_default();
+        let why = health.judge(&bare, NOW).err().unwrap_or_default();
         assert!(why.ends_with("': no such attribute(s): status.phase"), "{why}");
     }
 
@@ -377,7 +380,7 @@ mod tests {
             // Not every one of them has types that fit.
             let health = Health::compile(&[expression(&text.replace("dep.", "status."), None)]);
             let live = json!({"apiVersion": "example.com/v1", "kind": "Widget", "status": object});
-            let judged = health.and_then(|health| health.judge(&live));
+            let judged = health.and_then(|health| health.judge(&live, NOW));
             assert_eq!(judged, Ok(Status::Current), "{text}");
         }
         for (text, why) in [
@@ -399,7 +402,7 @@ mod tests {
             let health =
                 Health::compile(&[expression(&format!("{} == ''", text.replace("dep.", "status.")), None)]);
             let live = json!({"apiVersion": "example.com/v1", "kind": "Widget", "status": object});
-            let failed = health.and_then(|health| health.judge(&live)).err().unwrap_or_default();
+            let failed = health.and_then(|health| health.judge(&live, NOW)).err().unwrap_or_default();
             assert!(failed.ends_with(&format!("': {why}")), "{text}: {failed}");
         }
     }
@@ -605,7 +608,7 @@ mod tests {
         let object = json!({"apiVersion": "example.com/v1", "kind": "Widget", "status": {"phase": "Up", "n": 1, "l": [1]}});
         let told = |text: &str| {
             let health = Health::compile(&[expression(text, None)]).unwrap_or_default();
-            let why = health.judge(&object).err().unwrap_or_default();
+            let why = health.judge(&object, NOW).err().unwrap_or_default();
             why.split_once("': ").map_or(why.clone(), |(_, why)| why.to_owned())
         };
         for (text, wanted) in [

@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
+use crate::clock::Clock;
 use crate::gates::{Gate, Gates};
 use crate::identity::cache::{Cache, Lent, Token};
 pub use crate::identity::error::Error;
@@ -38,6 +39,10 @@ pub mod own;
 pub mod shown;
 mod vaults;
 
+/// A token of a cloud that does not say when it ends is kept for so long.
+const UNKNOWN_END: Duration = Duration::from_secs(300);
+/// No token of a cloud is taken to hold for longer, whatever its answer says: a year.
+const MOST_SECONDS: u64 = 365 * 24 * 3600;
 /// How long a place that gives tokens may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -197,6 +202,11 @@ impl Identities {
         Identities { client, clouds, gates, cache, http, pool, vault_map }
     }
 
+    /// The time of day, by which tokens end and signatures count.
+    pub fn clock(&self) -> &Clock {
+        &self.cache.clock
+    }
+
     /// How clouds are reached.
     pub fn clouds(&self) -> &Clouds {
         &self.clouds
@@ -347,6 +357,24 @@ fn lent(who: &Who, answer: &Value) -> Result<Lent, Error> {
     let token = answer["access_token"].as_str().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| who.refused("the answer has no token".to_owned()))?;
     let number = &answer["expires_in"];
-    let seconds = number.as_u64().or_else(|| number.as_str()?.parse().ok()).unwrap_or(300);
-    Ok(Lent { token: Token::Text(token.to_owned().into()), lasts: Duration::from_secs(seconds) })
+    let seconds = number.as_u64().or_else(|| number.as_str()?.parse().ok());
+    let lasts = seconds.map_or(UNKNOWN_END, |seconds| Duration::from_secs(seconds.min(MOST_SECONDS)));
+    Ok(Lent { token: Token::Text(token.to_owned().into()), lasts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_say_nothing_or_nonsense_of_an_end_are_kept_for_a_bounded_time() {
+        let (kind, namespace, name) = ("Kustomization", "ns".to_owned(), "app".to_owned());
+        let who = Who { kind, namespace, name, account: None, proxy: None };
+        let lasts = |end: Value| {
+            let answer = serde_json::json!({"access_token": "a", "expires_in": end});
+            lent(&who, &answer).map(|lent| lent.lasts.as_secs()).unwrap_or_default()
+        };
+        assert_eq!((lasts(60.into()), lasts("70".into()), lasts(Value::Null)), (60, 70, 300));
+        assert_eq!(lasts(u64::MAX.into()), MOST_SECONDS);
+    }
 }

@@ -93,7 +93,7 @@ async fn work(shared: &Shared, key: &Key, turn: Turn) -> Result<Next, ClusterErr
             return Ok(Next::WhenAdded);
         }
     };
-    let report = Report::new(&object, &typed, shared.recorder.clone(), shared.options.hints);
+    let report = Report::new(&object, &typed, shared.recorder.clone(), &shared.options);
     let times = Times::of(&typed.spec);
     let mut run = Run { shared, object, typed, report, times, turn, is_accounted_for: false };
     if is_new {

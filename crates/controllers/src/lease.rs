@@ -14,11 +14,13 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
 
-use crate::clock;
+use crate::clock::Clock;
 
 /// How a replica stands for election.
 #[derive(Debug, Clone)]
 pub struct Candidate {
+    /// The time of day that the Lease tells; nobody is judged by it.
+    pub clock: Clock,
     /// Namespace of the Lease.
     pub namespace: String,
     /// Name of the Lease.
@@ -147,7 +149,7 @@ impl Leadership {
         }
         lease["spec"]["holderIdentity"] = "".into();
         lease["spec"]["leaseDurationSeconds"] = 1.into();
-        lease["spec"]["renewTime"] = clock::micros().into();
+        lease["spec"]["renewTime"] = self.candidate.clock.micros().into();
         if let Err(error) = self.client.update(&lease, &self.candidate.identity).await {
             tracing::debug!(error = %error.chain(), "cannot free the lease");
         }
@@ -176,7 +178,7 @@ impl Leadership {
     }
 
     fn fresh(&self) -> Value {
-        let now = clock::micros();
+        let now = self.candidate.clock.micros();
         json!({
             "apiVersion": kind().api_version(), "kind": kind().kind,
             "metadata": {"name": self.candidate.name, "namespace": self.candidate.namespace},
@@ -190,7 +192,7 @@ impl Leadership {
 
     fn renewed(&self, lease: Value, ours: bool) -> Value {
         let mut lease = lease;
-        let now = clock::micros();
+        let now = self.candidate.clock.micros();
         let spec = &mut lease["spec"];
         if !ours {
             let changes = spec["leaseTransitions"].as_i64().unwrap_or_default();

@@ -1,11 +1,10 @@
 //! Offers a directory as a source that Kustomizations may name.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use sealfast_cluster::client::{Apply, Client, DryRun};
 use sealfast_cluster::error::Error as ClusterError;
-use sealfast_k8s::condition;
+use sealfast_k8s::condition::{self, Condition};
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::Status;
 use sealfast_k8s::id::GroupVersionKind;
@@ -13,8 +12,7 @@ use sealfast_source::storage::Storage;
 use sealfast_source::tree::Directory;
 use serde_json::{Value, json};
 
-use crate::clock::now;
-use crate::report::stated;
+use crate::clock::Clock;
 use crate::source::address;
 use crate::status::{Target, Written};
 
@@ -75,6 +73,8 @@ impl OfferedAs {
 /// Where a directory is offered.
 #[derive(Clone, Debug)]
 pub struct Offer<'a> {
+    /// The time of day.
+    pub clock: &'a Clock,
     /// The kind of the object.
     pub offered_as: OfferedAs,
     /// Namespace of the object.
@@ -128,9 +128,9 @@ pub async fn publish_directory(
         }
     };
     let target = Target { client, kind, namespace: offer.namespace, name: offer.name, manager: MANAGER };
-    tell(&target, &object, &artifact).await.map_err(failed)?;
-    let (storage, path) = (Arc::clone(storage), artifact.path.clone());
-    let collected = tokio::task::spawn_blocking(move || storage.collect(&path, SystemTime::now())).await;
+    tell(&target, &object, &artifact, offer.clock.stamp()).await.map_err(failed)?;
+    let (storage, path, now) = (Arc::clone(storage), artifact.path.clone(), offer.clock.now());
+    let collected = tokio::task::spawn_blocking(move || storage.collect(&path, now.into())).await;
     if let Ok(Err(error)) = collected {
         tracing::warn!(error = %error.chain(), "cannot collect old artifacts");
     }
@@ -138,12 +138,23 @@ pub async fn publish_directory(
 }
 
 /// Says in the status that the artifact is there.
-async fn tell(target: &Target<'_>, object: &Value, artifact: &Artifact) -> Result<(), ClusterError> {
+async fn tell(
+    target: &Target<'_>,
+    object: &Value,
+    artifact: &Artifact,
+    time: String,
+) -> Result<(), ClusterError> {
     let before: Status = serde_json::from_value(object["status"].clone()).unwrap_or_default();
     let mut status = Status { artifact: Some(artifact.clone()), ..before.clone() };
-    let message = format!("stored artifact for revision '{}'", artifact.revision);
-    let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
-    condition::set(&mut status.conditions, stated("Ready", "True", "Succeeded", &message, generation));
+    let ready = Condition {
+        kind: "Ready".to_owned(),
+        status: "True".to_owned(),
+        reason: "Succeeded".to_owned(),
+        message: format!("stored artifact for revision '{}'", artifact.revision),
+        observed_generation: object["metadata"]["generation"].as_i64().unwrap_or_default(),
+        last_transition_time: time,
+    };
+    condition::set(&mut status.conditions, ready);
     target.write(&mut Written::with(object, before), &mut status).await
 }
 
@@ -165,7 +176,7 @@ async fn keep(
     Ok(Artifact {
         revision: format!("{}@{}", offer.label, stored.digest),
         digest: stored.digest,
-        last_update_time: now(),
+        last_update_time: offer.clock.stamp(),
         size: i64::try_from(stored.size).ok(),
         url: address(offer.host, &stored.path),
         path: stored.path,

@@ -8,7 +8,7 @@ use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
 use serde_json::Value;
 
-use crate::clock::now;
+use crate::clock::Clock;
 use crate::events::{Event, Recorder, Severity};
 use crate::status::{Shared, Target, Written};
 
@@ -58,6 +58,7 @@ pub(crate) struct Report<S: Reported> {
     pub(crate) status: S,
     pub(crate) beside: S::Beside,
     pub(crate) generation: i64,
+    pub(crate) clock: Clock,
     written: Written<S>,
     about: Value,
     recorder: Recorder,
@@ -71,6 +72,7 @@ impl<S: Reported> Report<S> {
         generation: i64,
         status: S,
         recorder: Recorder,
+        clock: Clock,
         beside: S::Beside,
     ) -> Self {
         Self {
@@ -78,6 +80,7 @@ impl<S: Reported> Report<S> {
             status,
             beside,
             generation,
+            clock,
             about: crate::events::reference(object),
             recorder,
             own: crate::events::own_annotations(object),
@@ -85,7 +88,14 @@ impl<S: Reported> Report<S> {
     }
 
     pub(crate) fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
-        let found = stated(kind, status, reason, message, self.generation);
+        let found = Condition {
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            observed_generation: self.generation,
+            last_transition_time: self.clock.stamp(),
+        };
         condition::set(self.status.conditions(), found);
     }
 
@@ -124,18 +134,6 @@ impl<S: Reported> Report<S> {
     /// Brings the server up to date with the status.
     pub(crate) async fn write(&mut self, target: &Target<'_>) -> Result<(), ClusterError> {
         target.write(&mut self.written, &mut self.status).await
-    }
-}
-
-/// A condition that is so from now on.
-pub(crate) fn stated(kind: &str, status: &str, reason: &str, message: &str, generation: i64) -> Condition {
-    Condition {
-        kind: kind.to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        observed_generation: generation,
-        last_transition_time: now(),
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Artifacts {
     pub storage: Arc<Storage>,
     /// `host:port`, or an address with scheme.
     pub host: String,
+    /// The time of day by which they grow old.
+    pub clock: Clock,
     _server: Server,
 }
 
@@ -140,7 +142,7 @@ async fn sweep(clock: Clock) {
     loop {
         ticks.tick().await;
         let now = clock.now();
-        let swept = tokio::task::spawn_blocking(move || scratch::sweep(now)).await.unwrap_or_default();
+        let swept = tokio::task::spawn_blocking(move || scratch::sweep(now.into())).await.unwrap_or_default();
         if swept > 0 {
             tracing::info!(swept, "folders of fetches that were killed are removed");
         }
@@ -158,7 +160,7 @@ async fn serve_artifacts(options: &Options) -> Result<Artifacts, Error> {
         .await
         .map_err(|source| Error::Listen { address, source })?;
     let host = options.advertise.clone().unwrap_or_else(|| server.address.to_string());
-    Ok(Artifacts { storage, host, _server: server })
+    Ok(Artifacts { storage, host, clock: options.clock.clone(), _server: server })
 }
 
 /// Which objects of a kind are ours to work on.

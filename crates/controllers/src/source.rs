@@ -96,7 +96,7 @@ async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
             return Ok(Next::WhenAdded);
         }
     };
-    let report = Report::new(&object, &typed, shared.recorder.clone());
+    let report = Report::new(&object, &typed, shared.recorder.clone(), shared.options.clock.clone());
     let mut run = Run { shared, key, typed, report };
     if run.typed.spec.suspend {
         run.report.suspended();
@@ -190,7 +190,7 @@ impl Run<'_> {
         let (path, digest) = (artifact.path.clone(), artifact.digest.clone());
         let now = self.shared.options.clock.now();
         let checked = tokio::task::spawn_blocking(move || {
-            let collected = storage.collect(&path, now).unwrap_or_else(|error| {
+            let collected = storage.collect(&path, now.into()).unwrap_or_else(|error| {
                 tracing::warn!(error = %error.chain(), "cannot collect old artifacts");
                 0
             });

@@ -196,6 +196,20 @@ fn environment_variables_are_read_in_one_file() -> Result<()> {
 }
 
 #[test]
+fn controllers_ask_one_clock_for_the_time_of_day() -> Result<()> {
+    let folder = root().join("crates/controllers/src");
+    let home = folder.join("clock.rs");
+    let files: Vec<PathBuf> =
+        sources()?.into_iter().filter(|path| path.starts_with(&folder) && *path != home).collect();
+    check(&files, |_, text| {
+        let banned = ["Timestamp::now", "SystemTime::now", "Zoned::now"];
+        let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let found = banned.iter().filter(|banned| code(product).any(|line| line.contains(**banned)));
+        found.map(|banned| format!("`{banned}`: only clock.rs asks the system for the time of day")).collect()
+    })
+}
+
+#[test]
 fn pure_crates_stay_pure() -> Result<()> {
     let pure = |path: &PathBuf| {
         PURE.iter().any(|name| path.starts_with(root().join("crates").join(name).join("src")))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use sealfast_cluster::client::{Client, Foreign, Honoured};
+use sealfast_controllers::clock::Clock;
 use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::identity::cache::Size;
 use sealfast_controllers::kustomization::archive::Hosts;
@@ -303,7 +304,7 @@ impl RunArgs {
     }
 
     /// The Leases that have to be held before anything is done; none when nobody is elected.
-    pub(super) fn leases(&self) -> Vec<Candidate> {
+    pub(super) fn leases(&self, clock: &Clock) -> Vec<Candidate> {
         let shared = &self.shared;
         if !shared.enable_leader_election {
             return Vec::new();
@@ -322,6 +323,7 @@ impl RunArgs {
         };
         let identity = format!("{}_{:016x}", instance(), rand08::random::<u64>());
         let candidate = |half: &&str| Candidate {
+            clock: clock.clone(),
             namespace: own_namespace(),
             name: format!("{half}-leader-election{shard}"),
             identity: identity.clone(),
@@ -533,8 +535,8 @@ mod tests {
             "--sops-age-secret=keys",
         ];
         let args = parsed(&words)?;
-        assert_eq!(args.leases().len(), 2);
-        assert!(args.leases()[0].name.starts_with("source-controller-leader-election-"));
+        assert_eq!(args.leases(&Clock::default()).len(), 2);
+        assert!(args.leases(&Clock::default())[0].name.starts_with("source-controller-leader-election-"));
         let options = args.options()?;
         assert_eq!((options.concurrency, options.source_concurrency, options.jitter_percent), (10, 10, 0));
         assert_eq!(options.override_managers, ["a", "b"]);
@@ -555,7 +557,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_controllers() -> Result<(), String> {
         let args = parsed(&[])?;
-        assert!(args.leases().is_empty());
+        assert!(args.leases(&Clock::default()).is_empty());
         assert_eq!(args.probes()?.1.map(|a| a.port()), Some(9440));
         let options = args.options()?;
         assert_eq!((options.concurrency, options.source_concurrency, options.concurrent_ssa), (4, 2, 4));
@@ -579,7 +581,7 @@ mod tests {
             "--override-manager=b",
         ];
         let args = parsed(&words)?;
-        assert!(args.leases().is_empty());
+        assert!(args.leases(&Clock::default()).is_empty());
         let options = args.options()?;
         assert_eq!((options.concurrency, options.override_managers.len()), (20, 2));
         assert!(options.gates.has(Gate::GroupChangeLog) && options.gates.has(Gate::ExternalArtifact));
@@ -609,7 +611,7 @@ mod tests {
     fn booleans_are_spelled_as_in_go() -> Result<(), String> {
         let words = ["--enable-leader-election=T", "--watch-all-namespaces=0", "--no-remote-bases=1"];
         let args = parsed(&words)?;
-        assert_eq!(args.leases().len(), 2);
+        assert_eq!(args.leases(&Clock::default()).len(), 2);
         // No namespace of its own is known here.
         assert_eq!(args.options()?.namespace, None);
         Ok(())

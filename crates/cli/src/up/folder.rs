@@ -37,6 +37,7 @@ impl Offered<'_> {
             return Err(Failure::new("the artifact server does not run"));
         };
         let offer = Offer {
+            clock: &artifacts.clock,
             offered_as: self.source.offered_as,
             namespace: &self.source.namespace,
             name: &self.source.name,

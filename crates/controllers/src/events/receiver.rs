@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::events::patience::{Attempt, persist};
 use crate::events::{Event, Severity, WAITING, why_dropped};
+use crate::options::Options;
 
 /// How many events may be on their way at a time.
 const AT_A_TIME: usize = 16;
@@ -74,6 +75,7 @@ impl Drop for Place {
 /// Takes events that are to be forwarded; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Mailbox {
+    clock: Clock,
     letters: mpsc::Sender<Letter>,
     counts: Counts,
     component: &'static str,
@@ -105,7 +107,7 @@ impl Mailbox {
         let mut body = json!({
             "involvedObject": event.about,
             "severity": severity,
-            "timestamp": clock::now(),
+            "timestamp": self.clock.stamp(),
             "message": message,
             "reason": event.reason,
             "reportingController": self.component,
@@ -135,7 +137,7 @@ pub(super) struct Postman {
 pub(super) fn post_office(
     address: String,
     component: &'static str,
-    instance: &str,
+    options: &Options,
 ) -> Option<(Mailbox, Postman)> {
     let http = reqwest::Client::builder().timeout(PATIENCE).build();
     let http = http
@@ -143,7 +145,8 @@ pub(super) fn post_office(
         .ok()?;
     let (sender, letters) = mpsc::channel(WAITING);
     let counts = Counts::default();
-    let mailbox = Mailbox { letters: sender, counts, component, instance: instance.to_owned() };
+    let (clock, instance) = (options.clock.clone(), options.instance.clone());
+    let mailbox = Mailbox { clock, letters: sender, counts, component, instance };
     let (waiting, busy, posts) = (VecDeque::new(), HashSet::new(), JoinSet::new());
     Some((mailbox, Postman { letters, http, address, waiting, busy, posts }))
 }
@@ -224,8 +227,13 @@ mod tests {
     #[tokio::test]
     async fn one_object_leaves_place_for_others() {
         let (sender, mut letters) = mpsc::channel(WAITING);
-        let mailbox =
-            Mailbox { letters: sender, counts: Counts::default(), component: "c", instance: "i".into() };
+        let mailbox = Mailbox {
+            clock: Clock::default(),
+            letters: sender,
+            counts: Counts::default(),
+            component: "c",
+            instance: "i".into(),
+        };
         let put = |uid: &str| {
             mailbox.put(&Event {
                 about: json!({"uid": uid}),

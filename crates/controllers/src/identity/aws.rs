@@ -3,9 +3,7 @@
 //! Follows: the API reference of STS (`AssumeRoleWithWebIdentity`), and EKS Pod Identity.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use sealfast_keys::aws_kms::Keys;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -13,6 +11,7 @@ use serde_json::Value;
 use super::cache::{Lent, Token};
 use super::own::{self, Aws};
 use super::{Account, Error, Identities, Who};
+use crate::clock::Clock;
 
 /// Whom the account's token is for.
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
@@ -83,6 +82,7 @@ impl Identities {
         let text = std::str::from_utf8(&answer).unwrap_or_default();
         let part = |name| element(text, name).ok_or_else(|| incomplete(who));
         credentials(
+            self.clock(),
             part("AccessKeyId")?,
             part("SecretAccessKey")?,
             part("SessionToken")?,
@@ -101,7 +101,7 @@ impl Identities {
                 let token = own::token(token_file).await.map_err(|reason| who.refused(reason))?;
                 let request = self.near(who)?.get(address).header("authorization", token.expose_secret());
                 let answer = self.ask_json(who, request).await?;
-                from_agent(&answer).ok_or_else(|| incomplete(who))
+                from_agent(self.clock(), &answer).ok_or_else(|| incomplete(who))
             }
             None => Err(who.refused("no IAM role is bound to the pod of the controller".to_owned())),
         }
@@ -112,20 +112,19 @@ fn incomplete(who: &Who) -> Error {
     who.refused("the answer has no credentials".to_owned())
 }
 
-fn from_agent(answer: &Value) -> Option<Lent> {
+fn from_agent(clock: &Clock, answer: &Value) -> Option<Lent> {
     let part = |name: &str| answer[name].as_str();
-    credentials(part("AccessKeyId")?, part("SecretAccessKey")?, part("Token")?, part("Expiration")?)
+    credentials(clock, part("AccessKeyId")?, part("SecretAccessKey")?, part("Token")?, part("Expiration")?)
 }
 
-fn credentials(id: &str, secret: &str, session: &str, until: &str) -> Option<Lent> {
-    let until: Timestamp = until.parse().ok()?;
-    let left = until.duration_since(Timestamp::now()).as_secs();
+fn credentials(clock: &Clock, id: &str, secret: &str, session: &str, until: &str) -> Option<Lent> {
+    let lasts = clock.until(until.parse().ok()?);
     let keys = Keys {
         access_key_id: id.to_owned(),
         secret_access_key: SecretString::from(secret),
         session_token: Some(SecretString::from(session)),
     };
-    Some(Lent { token: Token::Aws(keys), lasts: Duration::from_secs(u64::try_from(left).ok()?) })
+    Some(Lent { token: Token::Aws(keys), lasts })
 }
 
 /// The text of an element of XML that has none within.

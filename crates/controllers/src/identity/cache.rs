@@ -89,7 +89,8 @@ struct Remembered {
 pub struct Cache {
     size: Size,
     metrics: Arc<Metrics>,
-    clock: Clock,
+    /// The time of day.
+    pub(super) clock: Clock,
     tokens: Arc<Keeper<String, Remembered>>,
     /// Those that somebody is getting just now.
     turns: Turns,
@@ -150,7 +151,7 @@ impl Cache {
     }
 
     fn find(&self, key: &str) -> Option<Lent> {
-        let (now, time) = (Instant::now(), self.clock.now());
+        let (now, time) = (Instant::now(), SystemTime::from(self.clock.now()));
         // Whichever clock says so first: a time of day that was moved back lets no token live longer.
         self.show(self.tokens.retain(|known| known.until > now && known.ends_at > time));
         let known = self.tokens.find(key, |_| true)?;
@@ -160,7 +161,7 @@ impl Cache {
     fn keep(&self, key: &str, lent: &Lent) {
         let now = Instant::now();
         let until = now + (lent.lasts.mul_f64(KEPT)).min(self.size.longest);
-        let ends_at = self.clock.now() + lent.lasts;
+        let ends_at = SystemTime::from(self.clock.now()) + lent.lasts;
         let known = Remembered { token: lent.token.clone(), ends: now + lent.lasts, ends_at, until };
         if self.tokens.keep(key.to_owned(), known) {
             self.metrics.add("gotk_token_cache_evictions_total", String::new(), 1.0);

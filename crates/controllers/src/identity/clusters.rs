@@ -114,7 +114,7 @@ impl Identities {
                     let lent = access(self.aws(who, cluster.region, OPERATION).await)?;
                     let lasts = lent.lasts;
                     let keys = lent.keys(who)?;
-                    Ok(super::eks::presign(&cluster, &keys, lasts, Timestamp::now()))
+                    Ok(super::eks::presign(&cluster, &keys, lasts, self.clock().now()))
                 };
                 self.cache.get(who.key(&["eks", &wanted.cluster]), who, OPERATION, make).await
             }
@@ -168,7 +168,7 @@ impl Identities {
             let token = self.client.account_token(&account.namespace, &account.name, &audiences).await;
             let token =
                 token.map_err(|e| Error::Token { place: account.place.clone(), source: Box::new(e) })?;
-            let lasts = ends_in(&token).unwrap_or(UNKNOWN_END);
+            let lasts = ends(&token).map_or(UNKNOWN_END, |end| self.clock().until(end));
             Ok(Lent { token: Token::Text(token), lasts })
         };
         let key = who.key(&["generic", &account.place, &json!(audiences).to_string()]);
@@ -270,12 +270,11 @@ pub(super) fn authority(text: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is no text".to_owned())
 }
 
-/// For how long a token of Kubernetes holds.
-fn ends_in(token: &SecretString) -> Option<Duration> {
+/// When a token of Kubernetes ends.
+fn ends(token: &SecretString) -> Option<Timestamp> {
     let claims = URL_SAFE_NO_PAD.decode(token.expose_secret().split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&claims).ok()?;
-    let left = claims["exp"].as_i64()?.saturating_sub(Timestamp::now().as_second());
-    Some(Duration::from_secs(u64::try_from(left).unwrap_or_default()))
+    Timestamp::from_second(claims["exp"].as_i64()?).ok()
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Identities {
         let url = reqwest::Url::parse(&format!("{place}/clusters/{}", cluster.name));
         let url = url.map_err(|why| failed(why.to_string()))?;
         let mut request = self.http(who)?.get(url.clone());
-        for (name, value) in signed(&url, cluster.region, &keys, Timestamp::now()) {
+        for (name, value) in signed(&url, cluster.region, &keys, self.clock().now()) {
             request = request.header(name, value.expose_secret());
         }
         let answer = self.ask_about(who, request).await.map_err(failed)?;

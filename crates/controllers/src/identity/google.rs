@@ -2,15 +2,12 @@
 //!
 //! Follows: RFC 8693 at Google's STS, `generateAccessToken` of IAM credentials, and the metadata server of GKE.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::cache::{Lent, Token};
 use super::own::Google;
-use super::{Account, Error, Identities, Who, lent};
+use super::{Account, Error, Identities, UNKNOWN_END, Who, lent};
 
 const EMAIL: &str = "iam.gke.io/gcp-service-account";
 const EMAIL_PATTERN: &str = r"^[a-zA-Z0-9-]{1,100}@[a-zA-Z0-9-]{1,100}\.iam\.gserviceaccount\.com$";
@@ -96,9 +93,7 @@ impl Identities {
         let (Some(token), Some(until)) = parts else {
             return Err(who.refused("the answer has no token".to_owned()));
         };
-        let until: Option<Timestamp> = until.parse().ok();
-        let left = until.map_or(300, |until| until.duration_since(Timestamp::now()).as_secs());
-        let lasts = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+        let lasts = until.parse().map_or(UNKNOWN_END, |until| self.clock().until(until));
         Ok(Lent { token: Token::Text(token.to_owned().into()), lasts })
     }
 

@@ -174,7 +174,7 @@ pub async fn apply(
     how: &How<'_>,
 ) -> Result<Applied, Failure> {
     let How { options: how, known, health, claims, place } = how;
-    let health = Health::clone(health);
+    let (health, clock) = (Health::clone(health), how.clock.clone());
     let options = apply::Options {
         at_a_time: how.concurrent_ssa,
         also_take: how.override_managers.clone(),
@@ -185,7 +185,7 @@ pub async fn apply(
             .map_err(|why| Failure::new(Reason::ReconciliationFailed, format!("{why}\n")))?,
         announce: Some(claims.announced()),
         aside: Some(Arc::clone(place)),
-        judge: Arc::new(move |live: &Value| health.judge(live)),
+        judge: Arc::new(move |live: &Value| health.judge(live, clock.now())),
         gone_timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()
     };

@@ -69,8 +69,8 @@ pub(crate) async fn check(
 ) -> Result<(), Failure> {
     let Checked { objects, passing, was_healthy, new_revision } = checked;
     let began = Instant::now();
-    let health = health.clone();
-    let judge: Arc<wait::Judge> = Arc::new(move |live: &serde_json::Value| health.judge(live));
+    let (health, clock) = (health.clone(), run.shared.options.clock.clone());
+    let judge: Arc<wait::Judge> = Arc::new(move |live: &serde_json::Value| health.judge(live, clock.now()));
     let gates = &run.shared.options.gates;
     let options = wait::Options {
         timeout: run.times.timeout,

@@ -14,11 +14,10 @@ use sealfast_k8s::flux::kustomization::{Kustomization, Snapshot, Status};
 use sealfast_k8s::{duration, flux};
 use serde_json::Value;
 
-use crate::clock::now;
 use crate::events::{Recorder, Severity};
 use crate::kustomization::mask::Masks;
 use crate::kustomization::witness::Witness;
-use crate::options::Hints;
+use crate::options::{Hints, Options};
 use crate::report::{Reported, Retry};
 use crate::shape;
 
@@ -208,13 +207,19 @@ impl Reported for Status {
 
 impl Report {
     /// A report that starts from what the object says.
-    pub(crate) fn new(object: &Value, typed: &Kustomization, recorder: Recorder, hints: Hints) -> Report {
+    pub(crate) fn new(
+        object: &Value,
+        typed: &Kustomization,
+        recorder: Recorder,
+        options: &Options,
+    ) -> Report {
         let beside = Beside {
-            hints,
+            hints: options.hints,
             annotations: Vec::new(),
             witness: Arc::new(Mutex::new(Witness::within(MOST_WITNESSED))),
         };
-        Report::starting(object, typed.metadata.generation, typed.status.clone(), recorder, beside)
+        let (generation, status) = (typed.metadata.generation, typed.status.clone());
+        Report::starting(object, generation, status, recorder, options.clock.clone(), beside)
     }
 
     /// Takes note of values that no failure may show.
@@ -404,7 +409,7 @@ impl Report {
         revision: &str,
         origin: Option<&str>,
     ) {
-        let now = now();
+        let now = self.clock.stamp();
         let history = &mut self.status.history;
         let known = history.iter().position(|h| h.digest == digest && h.last_reconciled_status == outcome);
         let mut entry = match known {

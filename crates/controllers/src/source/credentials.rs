@@ -2,9 +2,6 @@
 //!
 //! Follows: the authentication options of source-controller, in their order and words.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use sealfast_cluster::certificate;
 use sealfast_k8s::flux::git_repository::GitRepository;
 use sealfast_source::git::ssh::{KeyState, Login, key_state};
@@ -203,7 +200,7 @@ async fn code_commit(request: &Request, who: &Who, identities: &Identities) -> R
         secret: keys.secret_access_key,
         session: keys.session_token,
     };
-    let signed = codecommit::sign(&request.address, &credentials, Timestamp::now()).map_err(other)?;
+    let signed = codecommit::sign(&request.address, &credentials, identities.clock().now()).map_err(other)?;
     Ok(Auth::Basic { username: signed.0, password: signed.1 })
 }
 
@@ -233,7 +230,8 @@ async fn app_token(
     who: &Who,
     identities: &Identities,
 ) -> Result<SecretString, Unknown> {
-    let now = Timestamp::now();
+    let clock = identities.clock();
+    let now = clock.now();
     let failed = |reason: String| Unknown::Other { reason };
     let app = App::read(|key| secret.text(key)).map_err(|error| failed(error.chain()))?;
     let request = request.clone();
@@ -241,8 +239,7 @@ async fn app_token(
         let bought = tokio::task::spawn_blocking(move || app.token(&request, now)).await;
         let token =
             bought.map_err(|panic| failed(panic.to_string()))?.map_err(|error| failed(error.chain()))?;
-        let left = u64::try_from(token.expires.duration_since(now).as_secs()).unwrap_or_default();
-        Ok(Lent { token: Token::Text(token.secret), lasts: Duration::from_secs(left) })
+        Ok(Lent { token: Token::Text(token.secret), lasts: clock.until(token.expires) })
     };
     identities.remembered(who, &secret.version, OPERATION, buy).await
 }

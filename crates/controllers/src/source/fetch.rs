@@ -18,7 +18,7 @@ use sealfast_source::storage::Storage;
 use sealfast_source::tree::{Entry, Kind, Memory, Over, Tree as _, Until};
 use sealfast_source::verify::{Keys, Mode, verify};
 
-use crate::clock::now;
+use crate::clock::Clock;
 use crate::report::Retry;
 use crate::source::gather::Wanted;
 use crate::source::report::Failure;
@@ -49,34 +49,34 @@ pub struct Fetched {
 /// # Errors
 /// What went wrong with the remote or the storage.
 pub async fn fetch(shared: &Shared, typed: &GitRepository, wanted: Wanted) -> Result<Fetched, Failure> {
-    let storage = Arc::clone(&shared.storage);
-    let (typed, host) = (typed.clone(), shared.host.clone());
     let includes_changed = wanted.includes_changed;
-    let (includes, most) = (Arc::clone(&shared.includes), shared.options.unpacked_bytes);
-    let done = tokio::task::spawn_blocking(move || {
-        let room = Room { includes: &includes, most };
-        blocking(&storage, &host, &typed, wanted, &room)
-    });
+    let place = Place {
+        storage: Arc::clone(&shared.storage),
+        host: shared.host.clone(),
+        includes: Arc::clone(&shared.includes),
+        most: shared.options.unpacked_bytes,
+        clock: shared.options.clock.clone(),
+    };
+    let typed = typed.clone();
+    let done = tokio::task::spawn_blocking(move || blocking(&place, &typed, wanted));
     let done = done.await.unwrap_or_else(|panic| {
         Err(Failure::fetch("GitOperationFailed", format!("the fetch broke off: {panic}")))
     });
     done.map_err(|failure| Failure { includes_changed, ..failure })
 }
 
-/// Memory for what is included.
-struct Room<'a> {
-    includes: &'a Mutex<()>,
+/// Where a fetch is at work.
+struct Place {
+    storage: Arc<Storage>,
+    host: String,
+    /// Memory for what is included.
+    includes: Arc<Mutex<()>>,
     /// Bytes of all that one run includes.
     most: u64,
+    clock: Clock,
 }
 
-fn blocking(
-    storage: &Storage,
-    host: &str,
-    typed: &GitRepository,
-    mut wanted: Wanted,
-    room: &Room<'_>,
-) -> Result<Fetched, Failure> {
+fn blocking(place: &Place, typed: &GitRepository, mut wanted: Wanted) -> Result<Fetched, Failure> {
     let included: Vec<Artifact> = wanted.included.iter().map(|(_, artifact)| artifact.clone()).collect();
     let stored = wanted.stored.take().filter(|_| wanted.same_rules);
     let mut commit = match checked_out(&mut wanted.request, stored.as_ref())? {
@@ -87,11 +87,12 @@ fn blocking(
     };
     keep_only(&mut commit, &typed.spec.sparse_checkout)?;
     let signatures = wanted.signatures.take();
-    let verified = signatures.map(|(mode, keys)| verified(&commit, mode, &keys?)).transpose()?;
+    let verified =
+        signatures.map(|(mode, keys)| verified(&commit, mode, &keys?, place.clock.now())).transpose()?;
     let subject = Some(commit.subject.clone());
     let artifact = match stored.filter(|old| old.revision == commit.revision) {
         Some(artifact) => artifact,
-        None => packed(storage, host, typed, &wanted, &commit, room)?,
+        None => packed(place, typed, &wanted, &commit)?,
     };
     Ok(Fetched { artifact, included, subject, verified })
 }
@@ -140,25 +141,24 @@ fn keep_only(commit: &mut Commit, sparse: &[String]) -> Result<(), Failure> {
 
 /// Packs a commit with what it includes, and stores that.
 fn packed(
-    storage: &Storage,
-    host: &str,
+    place: &Place,
     typed: &GitRepository,
     wanted: &Wanted,
     commit: &Commit,
-    room: &Room<'_>,
 ) -> Result<Artifact, Failure> {
+    let storage = &place.storage;
     let revision = commit.revision.clone();
     // As long again as the fetch: nobody can stop a thread from outside.
     let timeout = wanted.request.timeout.min(LONGEST);
     let deadline = Instant::now() + timeout;
     let _held = match &wanted.included[..] {
         [] => None,
-        _ => Some(room.includes.try_lock_until(deadline).ok_or_else(|| {
+        _ => Some(place.includes.try_lock_until(deadline).ok_or_else(|| {
             let text = "others have included artifacts in memory for longer than spec.timeout";
             Failure::storage("CopyFailure", text, &revision)
         })?),
     };
-    let top = included_files(storage, commit, &wanted.included, room.most)?;
+    let top = included_files(storage, commit, &wanted.included, place.most)?;
     let tree = Over { base: commit, top };
     let tree = Until { tree: &tree, deadline };
     let about = &typed.metadata;
@@ -175,17 +175,17 @@ fn packed(
     })?;
     Ok(Artifact {
         digest: stored.digest,
-        last_update_time: now(),
+        last_update_time: place.clock.stamp(),
         revision,
         size: i64::try_from(stored.size).ok(),
-        url: address(host, &stored.path),
+        url: address(&place.host, &stored.path),
         path: stored.path,
         ..Artifact::default()
     })
 }
 
-fn verified(commit: &Commit, mode: Mode, keys: &Keys) -> Result<String, Failure> {
-    verify(commit, mode, keys, Timestamp::now()).map_err(|error| {
+fn verified(commit: &Commit, mode: Mode, keys: &Keys, now: Timestamp) -> Result<String, Failure> {
+    verify(commit, mode, keys, now).map_err(|error| {
         let text = error.to_string();
         match error {
             Error::NoTag => {

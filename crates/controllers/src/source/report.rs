@@ -8,6 +8,7 @@ use sealfast_k8s::flux::git_repository::{GitRepository, Spec, Status};
 use sealfast_source::verify::Mode;
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::events::{Recorder, Severity};
 use crate::report::{Reported, Retry};
 use crate::source::fetch::Fetched;
@@ -100,13 +101,13 @@ impl Reported for Status {
 
 impl Report {
     /// A report that starts from what the object says.
-    pub(crate) fn new(object: &Value, typed: &GitRepository, recorder: Recorder) -> Self {
+    pub(crate) fn new(object: &Value, typed: &GitRepository, recorder: Recorder, clock: Clock) -> Self {
         let conditions = &typed.status.conditions;
         let beside = Beside {
             failed_before: FAILURES.iter().any(|kind| condition::is_true(conditions, kind)),
             artifact_before: typed.status.artifact.clone(),
         };
-        Self::starting(object, typed.metadata.generation, typed.status.clone(), recorder, beside)
+        Self::starting(object, typed.metadata.generation, typed.status.clone(), recorder, clock, beside)
     }
 
     /// The run begins; true when that is to be shown at once: for a new generation or a new request.

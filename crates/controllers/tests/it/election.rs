@@ -2,15 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use axum::http::Method;
+use jiff::Timestamp;
+use sealfast_controllers::clock::Clock;
 use sealfast_controllers::lease::{Candidate, Leadership, Release};
+use serde_json::Value;
 
 use crate::house::{House, kind};
 use crate::relay::{Relay, Trouble};
 
+const DAY: i64 = 24 * 3600;
+
 fn candidate(identity: &str) -> Candidate {
     Candidate {
+        clock: Clock::default(),
         namespace: "default".into(),
         name: "leader".into(),
         identity: identity.into(),
@@ -21,9 +27,12 @@ fn candidate(identity: &str) -> Candidate {
     }
 }
 
+async fn lease(house: &House) -> Result<Value> {
+    Ok(house.client.get(&kind("coordination.k8s.io", "Lease"), "default", "leader").await?)
+}
+
 async fn holder(house: &House) -> Result<String> {
-    let lease = house.client.get(&kind("coordination.k8s.io", "Lease"), "default", "leader").await?;
-    Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
+    Ok(lease(house).await?["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Waits for an election that must not come within a time.
@@ -44,6 +53,36 @@ async fn one_leads_until_it_stops_renewing() -> Result<()> {
     first.abort();
     let _ = tokio::time::timeout(Duration::from_secs(30), candidate("second").elected(house.client.clone()))
         .await?;
+    ensure!(holder(&house).await? == "second");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_of_day_that_jumps_under_a_lease_changes_nothing_of_who_leads() -> Result<()> {
+    let house = House::new().await?;
+    let (one, two) = (candidate("first"), candidate("second"));
+    let (clocks, duration) = ([one.clock.clone(), two.clock.clone()], one.duration);
+    let first = renews(one.elected(house.client.clone()).await);
+    let second = tokio::spawn(two.elected(house.client.clone()));
+    for [of_first, of_second] in [[0, DAY], [DAY, 0], [-2 * DAY, -DAY]] {
+        clocks[0].shift(of_first);
+        clocks[1].shift(of_second);
+        let jumped = Instant::now();
+        while jumped.elapsed() < duration + Duration::from_millis(500) {
+            ensure!(!first.is_finished() && !second.is_finished(), "{of_first} {of_second}: the lease moved");
+            ensure!(holder(&house).await? == "first");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    // The first one is a day behind by now, and says so.
+    let renewed = lease(&house).await?["spec"]["renewTime"].as_str().map(str::parse::<Timestamp>);
+    let behind = Timestamp::now().duration_since(renewed.context("a time")??).as_secs();
+    ensure!((DAY..DAY + 60).contains(&behind), "renewed {behind} seconds ago");
+    first.abort();
+    let (stopped, waited) = (Instant::now(), candidate("first").retry_period * 2);
+    clocks[1].shift(DAY);
+    let _ = tokio::time::timeout(Duration::from_secs(30), second).await??;
+    ensure!(stopped.elapsed() + waited >= duration, "it took over after {:?}", stopped.elapsed());
     ensure!(holder(&house).await? == "second");
     Ok(())
 }

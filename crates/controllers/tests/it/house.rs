@@ -110,6 +110,7 @@ impl House {
     pub(crate) async fn publish(&self, handle: &Handle, namespace: &str) -> Result<String> {
         let artifacts = handle.artifacts().context("artifacts are served")?;
         let offer = Offer {
+            clock: &artifacts.clock,
             offered_as: OfferedAs::ExternalArtifact,
             namespace,
             name: "repo",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sealfast_cluster::client::Client;
+use sealfast_controllers::clock::Clock;
 use sealfast_controllers::lease::{Candidate, Release};
 use sealfast_controllers::options::{Only, Options};
 use sealfast_controllers::queue::Pauses;
@@ -134,6 +135,7 @@ async fn work(order: &Value) -> Result<()> {
     let client = Client::from_kubeconfig_text(text("kubeconfig"), None).await?;
     let lease = Duration::from_millis(order["lease"].as_u64().context("a Lease has a length")?);
     let candidate = Candidate {
+        clock: Clock::default(),
         namespace: "default".into(),
         name: format!("{}controllers", text("only")),
         identity: text("name").to_owned(),
