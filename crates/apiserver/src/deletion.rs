@@ -116,12 +116,21 @@ fn propagate(finalizers: &mut Vec<String>, policy: &str) {
 
 /// Takes one finalizer off; the object goes with its last. False when it could not be written.
 pub(crate) fn drop_finalizer(app: &App, key: &Key, finalizer: &str) -> bool {
+    let taken_off = take_off(app, key, finalizer);
+    if let Ok(true) = taken_off {
+        follow_ups::deleted(app, &key.resource);
+    }
+    taken_off.is_ok()
+}
+
+/// Takes a finalizer off and leaves what follows to the caller; false when it was not there.
+pub(crate) fn take_off(app: &App, key: &Key, finalizer: &str) -> Result<bool, Refused> {
     for _ in 0..TRIES {
-        let Some(stored) = app.store.get(key) else { return true };
+        let Some(stored) = app.store.get(key) else { return Ok(false) };
         let mut object = stored.object();
         let mut kept: Vec<String> = fields::finalizers(&object).into_iter().map(str::to_owned).collect();
         if !kept.iter().any(|name| name == finalizer) {
-            return true;
+            return Ok(false);
         }
         kept.retain(|name| name != finalizer);
         fields::set_finalizers(&mut object, kept);
@@ -131,15 +140,12 @@ pub(crate) fn drop_finalizer(app: &App, key: &Key, finalizer: &str) -> bool {
             app.store.put(key, &object, Expect::Revision(stored.revision)).map(|_| ())
         };
         match written {
-            Ok(()) => {
-                follow_ups::deleted(app, &key.resource);
-                return true;
-            }
+            Ok(()) => return Ok(true),
             Err(Refused::Changed) => {}
-            Err(_) => return false,
+            Err(other) => return Err(other),
         }
     }
-    false
+    Err(Refused::Changed)
 }
 
 /// True when nothing holds the object any more.

@@ -70,7 +70,7 @@ const GATHER: Duration = Duration::from_millis(3);
 const LEADS_ON: usize = 4;
 
 /// Time before the next try after a panic, or of what the disk did not take.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Collector {

@@ -142,7 +142,7 @@ impl Store {
             inner.compacted = inner.revision;
             let mut journal = journal;
             if let Err(error) = journal.raise(inner.revision) {
-                tracing::warn!(%error, "cannot write down which versions are left out");
+                tracing::error!(%error, "cannot write down which versions are left out, and no write is taken until there is a new state file");
             }
             let live = inner.objects.values().flat_map(BTreeMap::values);
             inner.live = live.map(|stored| stored.size() as u64).sum();

@@ -2,6 +2,7 @@
 //!
 //! Follows: the apiextensions part of kube-apiserver 1.36, its texts as recorded. Pure.
 
+mod bounds;
 pub(crate) mod checker;
 mod cost;
 pub(crate) mod declared;
@@ -167,7 +168,7 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
     }
     match value {
         Value::String(text) => string(schema, text, path, problems),
-        Value::Number(number) => numeric(schema, number, path, problems),
+        Value::Number(number) => problems.extend(bounds::check(schema, number, path)),
         Value::Array(items) => array(schema, items, old, path, problems),
         _ => {}
     }
@@ -252,61 +253,6 @@ fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
             Kind::Type(text.to_owned(), format!("{path} in body must be of type {format}")),
         ));
     }
-}
-
-fn numeric(schema: &Value, number: &serde_json::Number, path: &str, problems: &mut Vec<Problem>) {
-    problems.extend(out_of_range(schema, number, path));
-    bounds(schema, number, path, problems);
-}
-
-/// What a schema says of the size of a number.
-fn bounds(schema: &Value, number: &serde_json::Number, path: &str, problems: &mut Vec<Problem>) {
-    let Some(value) = number.as_f64() else { return };
-    let mut refuse = |why: String| {
-        let found = Value::Number(number.clone());
-        problems.push(Problem::new(path, Kind::Invalid(found, format!("{path} in body should be {why}"))));
-    };
-    if let Some(step) = schema["multipleOf"].as_f64()
-        && (value / step).fract().abs() > 1e-9
-    {
-        refuse(format!("a multiple of {}", schema["multipleOf"]));
-    }
-    if let Some(most) = schema["maximum"].as_f64() {
-        let shown = &schema["maximum"];
-        if schema["exclusiveMaximum"] == true && value >= most {
-            refuse(format!("less than {shown}"));
-        } else if value > most {
-            refuse(format!("less than or equal to {shown}"));
-        }
-    }
-    if let Some(least) = schema["minimum"].as_f64() {
-        let shown = &schema["minimum"];
-        if schema["exclusiveMinimum"] == true && value <= least {
-            refuse(format!("greater than {shown}"));
-        } else if value < least {
-            refuse(format!("greater than or equal to {shown}"));
-        }
-    }
-}
-
-/// A number that its format cannot hold.
-fn out_of_range(schema: &Value, number: &serde_json::Number, path: &str) -> Option<Problem> {
-    let (kind, format) = (schema["type"].as_str()?, schema["format"].as_str().unwrap_or_default());
-    let value = number.as_f64()?;
-    let fits = match (kind, format) {
-        ("integer", _) if value.fract() != 0.0 => false,
-        ("integer", "int32") => f64::from(i32::MIN) <= value && value <= f64::from(i32::MAX),
-        ("integer", _) => number.as_i64().is_some() || (number.is_f64() && value.abs() < 9.2e18),
-        ("number", "float") => value.abs() <= f64::from(f32::MAX),
-        _ => true,
-    };
-    let known = if matches!(format, "int32" | "int64" | "float" | "double") {
-        format!("with format {format}")
-    } else {
-        "(default format)".to_owned()
-    };
-    let text = format!("Checked value must be of type {kind} {known} in {path}");
-    (!fits).then(|| Problem::new("", Kind::Invalid(Value::from(""), text)))
 }
 
 fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {

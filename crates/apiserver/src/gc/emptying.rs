@@ -1,5 +1,6 @@
 //! Empties namespaces and definitions that are on their way out, and lets them go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -8,8 +9,10 @@ use crate::app::App;
 use crate::clock;
 use crate::conditions;
 use crate::crds;
+use crate::definitions;
 use crate::deletion;
 use crate::fields;
+use crate::follow_ups;
 use crate::storage::{Expect, Key, Refused};
 
 /// One round of emptying a namespace that is on its way out; false when something could not be written.
@@ -30,8 +33,7 @@ pub(crate) fn namespace(app: &App, name: &str) -> bool {
             }
         }
         if !app.store.resources_in(name).is_empty() {
-            report_rest(app, &key, name);
-            return done;
+            return report_rest(app, &key, name) && done;
         }
         match finish_namespace(app, &key) {
             Ok(()) => return done,
@@ -60,59 +62,78 @@ fn finish_namespace(app: &App, key: &Key) -> Result<(), Refused> {
     Ok(())
 }
 
-fn report_rest(app: &App, key: &Key, name: &str) {
-    let Some(stored) = app.store.get(key) else { return };
+/// Says in the status of a namespace what is left in it; false when that could not be written.
+fn report_rest(app: &App, key: &Key, name: &str) -> bool {
+    let Some(stored) = app.store.get(key) else { return true };
     let mut namespace = stored.object();
-    let (mut kinds, mut held) = (Vec::new(), std::collections::BTreeMap::<String, usize>::new());
-    for resource in app.store.resources_in(name) {
-        let items = app.store.list(&resource, Some(name)).items;
-        let shown = if resource.contains('.') { resource.to_string() } else { format!("{resource}.") };
-        kinds.push(format!("{shown} has {} resource instances", items.len()));
-        for stored in items {
-            for finalizer in fields::finalizers(&stored.object()) {
-                *held.entry(finalizer.to_owned()).or_default() += 1;
-            }
-        }
-    }
+    let rest = Rest::of(app, name);
     let now = clock::now();
-    let mut say = |kind: &str, status: &str, reason: &str, message: &str| {
-        conditions::set(&mut namespace, kind, status, reason, message, &now);
-    };
-    say(
-        "NamespaceDeletionDiscoveryFailure",
-        "False",
-        "ResourcesDiscovered",
-        "All resources successfully discovered",
-    );
-    say(
-        "NamespaceDeletionGroupVersionParsingFailure",
-        "False",
-        "ParsedGroupVersions",
-        "All legacy kube types successfully parsed",
-    );
-    say(
-        "NamespaceDeletionContentFailure",
-        "False",
-        "ContentDeleted",
-        "All content successfully deleted, may be waiting on finalization",
-    );
-    let text = format!("Some resources are remaining: {}", kinds.join(", "));
-    say("NamespaceContentRemaining", "True", "SomeResourcesRemain", &text);
-    let list: Vec<String> =
-        held.iter().map(|(name, count)| format!("{name} in {count} resource instances")).collect();
-    if list.is_empty() {
-        say(
-            "NamespaceFinalizersRemaining",
-            "False",
-            "ContentHasNoFinalizers",
-            "All content-preserving finalizers finished",
-        );
-    } else {
-        let text = format!("Some content in the namespace has finalizers remaining: {}", list.join(", "));
-        say("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", &text);
+    for (kind, status, reason, message) in rest.conditions() {
+        conditions::set(&mut namespace, kind, status, reason, &message, &now);
     }
-    if namespace != stored.object() {
-        let _ = app.store.put(key, &namespace, Expect::Revision(stored.revision));
+    let written = if namespace == stored.object() {
+        Ok(())
+    } else {
+        app.store.put(key, &namespace, Expect::Revision(stored.revision)).map(|_| ())
+    };
+    // Who changed it meanwhile has woken the collector.
+    matches!(written, Ok(()) | Err(Refused::Changed))
+}
+
+/// What is left in a namespace: how many objects of each resource, and in how many each finalizer is.
+struct Rest {
+    resources: Vec<(Arc<str>, usize)>,
+    finalizers: BTreeMap<String, usize>,
+}
+
+impl Rest {
+    fn of(app: &App, namespace: &str) -> Self {
+        let (mut resources, mut finalizers) = (Vec::new(), BTreeMap::new());
+        for resource in app.store.resources_in(namespace) {
+            let items = app.store.list(&resource, Some(namespace)).items;
+            for stored in &items {
+                for finalizer in fields::finalizers(&stored.object()) {
+                    *finalizers.entry(finalizer.to_owned()).or_default() += 1;
+                }
+            }
+            resources.push((resource, items.len()));
+        }
+        Self { resources, finalizers }
+    }
+
+    /// Types, statuses, reasons and messages.
+    fn conditions(&self) -> [(&'static str, &'static str, &'static str, String); 5] {
+        let found = "All resources successfully discovered";
+        let parsed = "All legacy kube types successfully parsed";
+        let deleted = "All content successfully deleted, may be waiting on finalization";
+        [
+            ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered", found.into()),
+            ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions", parsed.into()),
+            ("NamespaceDeletionContentFailure", "False", "ContentDeleted", deleted.into()),
+            ("NamespaceContentRemaining", "True", "SomeResourcesRemain", self.content()),
+            self.holders(),
+        ]
+    }
+
+    fn content(&self) -> String {
+        let shown = |(resource, count): &(Arc<str>, usize)| {
+            let dot = if resource.contains('.') { "" } else { "." };
+            format!("{resource}{dot} has {count} resource instances")
+        };
+        let resources: Vec<String> = self.resources.iter().map(shown).collect();
+        format!("Some resources are remaining: {}", resources.join(", "))
+    }
+
+    fn holders(&self) -> (&'static str, &'static str, &'static str, String) {
+        let kind = "NamespaceFinalizersRemaining";
+        if self.finalizers.is_empty() {
+            let text = "All content-preserving finalizers finished";
+            return (kind, "False", "ContentHasNoFinalizers", text.into());
+        }
+        let shown = |(name, count): (&String, &usize)| format!("{name} in {count} resource instances");
+        let list: Vec<String> = self.finalizers.iter().map(shown).collect();
+        let text = format!("Some content in the namespace has finalizers remaining: {}", list.join(", "));
+        (kind, "True", "SomeFinalizersRemain", text)
     }
 }
 
@@ -132,12 +153,20 @@ pub(crate) fn definition(app: &App, name: &str) -> bool {
         let key = Key::new(&resource, fields::meta(&object, "namespace"), fields::name(&object));
         done &= deletion::delete(app, &key, &stored, "");
     }
-    // One look and one deletion: nothing is put in between.
-    let _alone = app.definitions.write();
-    if app.store.list(&resource, None).items.is_empty() {
-        done &= deletion::drop_finalizer(app, &key, crds::CLEANUP);
+    let went = {
+        // One look and one deletion: nothing is put in between, nor after it before the kind is known to be gone.
+        let _alone = app.definitions.write();
+        if !app.store.list(&resource, None).items.is_empty() {
+            return done;
+        }
+        let went = deletion::take_off(app, &key, crds::CLEANUP);
+        definitions::refresh(app);
+        went
+    };
+    if let Ok(true) = went {
+        follow_ups::deleted(app, crds::KEY);
     }
-    done
+    done && went.is_ok()
 }
 
 /// How often an emptied namespace is emptied again when something was put into it meanwhile.

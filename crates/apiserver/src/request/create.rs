@@ -147,8 +147,8 @@ fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, S
             None => call.app.store.unwritten(object).map_err(|refused| call.refused(refused, name)),
         };
     }
-    // The last one of these looks whether anything is left, and lets the definition go.
-    let _standing = call.app.definitions.read();
+    // Who lets a definition go looks whether anything is left of it while nothing of its kind is made.
+    let _standing = call.resource.custom.is_some().then(|| call.app.definitions.read());
     check_definition(call, name)?;
     call.app.store.put(&key, object, Expect::Absent).map_err(|refused| call.refused(refused, name))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{Call, dry_run};
+use crate::call::{Call, RETRIES, dry_run};
 use crate::causes::Cause;
 use crate::deletion::{DeleteOptions, Step, step};
 use crate::fields;
@@ -36,7 +36,7 @@ fn asked(call: &Call<'_>) -> Result<(DeleteOptions, Vec<String>), Status> {
 
 /// Deletes the object of a path as the options say.
 pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
-    for _ in 0..crate::call::RETRIES {
+    for _ in 0..RETRIES {
         let stored = call.existing()?;
         check_preconditions(call, &stored, options)?;
         crate::admit::delete(call, &stored.object())?;
@@ -85,7 +85,8 @@ fn delete_chosen(
     let uid = chosen.bonds().uid().to_owned();
     let mut current = Some(chosen);
     let meant = |stored: &Stored| stored.bonds().uid() == uid && selects(selection, &call.resource, stored);
-    while let Some(stored) = current.filter(meant) {
+    for _ in 0..RETRIES {
+        let Some(stored) = current.filter(meant) else { return Ok(false) };
         check_preconditions(call, &stored, options)?;
         match step(call.app, key, &stored, options) {
             Ok(_) => return Ok(true),
@@ -93,7 +94,7 @@ fn delete_chosen(
             Err(other) => return Err(call.refused(other, &key.name)),
         }
     }
-    Ok(false)
+    Err(call.conflict(&key.name))
 }
 
 pub(super) fn check_preconditions(

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{Options, Running, State, Sync, start_on};
+use crate::gc;
 use crate::storage::disk::{Disk, Step};
-use crate::storage::power::{Image, Machine};
+use crate::storage::power::{Image, Machine, length_of_mark};
 
 /// The administrator.
 #[derive(Clone)]
@@ -140,6 +141,8 @@ struct Case {
     body: Value,
     /// Paths, places in what is found there, and what they hold once all has followed; without a place, the code.
     then: Vec<(&'static str, &'static str, Value)>,
+    /// So many objects are written before the disk refuses.
+    taken: usize,
 }
 
 impl Case {
@@ -164,8 +167,9 @@ async fn what_follows_from_a_write_follows_once_the_disk_takes_it() -> anyhow::R
     let dir = tempfile::tempdir()?;
     let gate = Arc::new(Mutex::new(Gate::default()));
     let asked = Arc::clone(&gate);
+    let mark = length_of_mark();
     let disk = Disk::watched(move |step| match step {
-        Step::Write(_, _, bytes) if bytes.len() > MARK => asked.lock().pass(),
+        Step::Write(_, _, bytes) if bytes.len() > mark => asked.lock().pass(),
         _ => Ok(()),
     });
     let running = start_on(&disk, Options::default().with_state(State::Dir(dir.path().to_owned()))).await?;
@@ -178,9 +182,9 @@ async fn what_follows_from_a_write_follows_once_the_disk_takes_it() -> anyhow::R
             let (status, answer) = client.call("POST", path, &object).await?;
             anyhow::ensure!(status == 201, "{name}: {answer}");
         }
-        // Until all is at rest.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        *gate.lock() = Gate { left: Some(1), refused: 0 };
+        // Until the collector has nothing left that would wake it.
+        tokio::time::sleep(gc::PAUSE + Duration::from_millis(300)).await;
+        *gate.lock() = Gate { left: Some(case.taken), refused: 0 };
         let (status, answer) = client.call(case.method, case.path, &case.body).await?;
         anyhow::ensure!(status < 300, "{name}: {answer}");
         let end = Instant::now() + SOON;
@@ -247,6 +251,7 @@ fn cases() -> Vec<Case> {
             method: "POST",
             path: "/api/v1/namespaces",
             body: named("one"),
+            taken: 1,
             then: vec![("/api/v1/namespaces/one/serviceaccounts/default", "", json!(200))],
         },
         Case {
@@ -254,6 +259,7 @@ fn cases() -> Vec<Case> {
             method: "DELETE",
             path: "/api/v1/namespaces/one/serviceaccounts/default",
             body: Value::Null,
+            taken: 1,
             then: vec![("/api/v1/namespaces/one/serviceaccounts/default", "", json!(200))],
         },
         Case {
@@ -261,13 +267,34 @@ fn cases() -> Vec<Case> {
             method: "DELETE",
             path: "/api/v1/namespaces/one",
             body: Value::Null,
+            taken: 1,
             then: vec![("/api/v1/namespaces/one", "", json!(404))],
+        },
+        Case {
+            before: vec![
+                ("/api/v1/namespaces", named("two")),
+                (
+                    "/api/v1/namespaces/two/configmaps",
+                    json!({"metadata": {"name": "held", "finalizers": ["example.org/hold"]}}),
+                ),
+            ],
+            method: "DELETE",
+            path: "/api/v1/namespaces/two",
+            body: Value::Null,
+            // The marks of both, and the deletion of the account.
+            taken: 3,
+            then: vec![(
+                "/api/v1/namespaces/two",
+                "/status/conditions/3/type",
+                json!("NamespaceContentRemaining"),
+            )],
         },
         Case {
             before: vec![],
             method: "POST",
             path: DEFINITIONS,
             body: definition,
+            taken: 1,
             then: vec![("/apis/example.org/v1/things", "", json!(200))],
         },
         Case {
@@ -275,6 +302,7 @@ fn cases() -> Vec<Case> {
             method: "DELETE",
             path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.org",
             body: Value::Null,
+            taken: 1,
             then: vec![(
                 "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.org",
                 "",
@@ -286,6 +314,7 @@ fn cases() -> Vec<Case> {
             method: "DELETE",
             path: "/api/v1/namespaces/default/configmaps/owner",
             body: Value::Null,
+            taken: 1,
             then: vec![("/api/v1/namespaces/default/configmaps/dependent", "", json!(404))],
         },
         Case {
@@ -293,6 +322,7 @@ fn cases() -> Vec<Case> {
             method: "DELETE",
             path: "/api/v1/namespaces/default/configmaps/before?propagationPolicy=Foreground",
             body: Value::Null,
+            taken: 1,
             then: vec![
                 ("/api/v1/namespaces/default/configmaps/behind", "", json!(404)),
                 ("/api/v1/namespaces/default/configmaps/before", "", json!(404)),
@@ -303,6 +333,7 @@ fn cases() -> Vec<Case> {
             method: "DELETE",
             path: "/api/v1/namespaces/default/configmaps/parent?propagationPolicy=Orphan",
             body: Value::Null,
+            taken: 1,
             then: vec![
                 ("/api/v1/namespaces/default/configmaps/parent", "", json!(404)),
                 ("/api/v1/namespaces/default/configmaps/orphan", "", json!(200)),
@@ -314,6 +345,7 @@ fn cases() -> Vec<Case> {
             method: "DELETE",
             path: "/api/v1/namespaces/default/persistentvolumeclaims/claim",
             body: Value::Null,
+            taken: 1,
             then: vec![("/api/v1/namespaces/default/persistentvolumeclaims/claim", "", json!(404))],
         },
         Case {
@@ -321,6 +353,7 @@ fn cases() -> Vec<Case> {
             method: "POST",
             path: "/apis/apps/v1/namespaces/default/deployments",
             body: deployment,
+            taken: 1,
             then: vec![(
                 "/apis/apps/v1/namespaces/default/deployments/web",
                 "/status/readyReplicas",
@@ -332,6 +365,7 @@ fn cases() -> Vec<Case> {
             method: "POST",
             path: "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
             body: budget,
+            taken: 1,
             then: vec![(
                 "/apis/policy/v1/namespaces/default/poddisruptionbudgets/web",
                 "/status/expectedPods",
@@ -343,6 +377,7 @@ fn cases() -> Vec<Case> {
             method: "POST",
             path: "/apis/rbac.authorization.k8s.io/v1/clusterroles",
             body: role,
+            taken: 1,
             then: vec![(
                 "/apis/rbac.authorization.k8s.io/v1/clusterroles/admin",
                 "/rules/0/apiGroups/0",
@@ -352,8 +387,6 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Bytes of what is noted after a flush, which is no object.
-const MARK: usize = 49;
 pub(super) const SOON: Duration = Duration::from_secs(20);
 pub(super) const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

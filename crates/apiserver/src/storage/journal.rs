@@ -111,11 +111,13 @@ impl Journal {
         self.write(&record)
     }
 
-    /// Writes down, and has on the disk, that later writes have versions above this one.
+    /// Writes down, and has on the disk, that later writes have versions above this one. Where that fails the file
+    /// takes nothing more: versions would be given twice, or a hole stand before what comes after.
     pub(crate) fn raise(&mut self, revision: u64) -> Result<(), Error> {
-        let record = seal(&self.cipher, revision, None, None)?;
-        self.write(&record)?;
-        self.file.sync().map_err(|source| failed("flush", &self.path, source))
+        let raised = seal(&self.cipher, revision, None, None).and_then(|record| self.write(&record));
+        let raised =
+            raised.and_then(|()| self.file.sync().map_err(|source| failed("flush", &self.path, source)));
+        raised.inspect_err(|_| self.unusable = Some(NOT_FLUSHED))
     }
 
     /// Notes that the file was flushed up to a length, where it is still this file.
@@ -261,8 +263,11 @@ const CLOSED: &str = "the server has stopped";
 #[cfg(test)]
 mod tests {
     use std::fs::{File, OpenOptions};
+    use std::io::ErrorKind::StorageFull as Full;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+    use crate::storage::disk::Step;
     use crate::storage::rewriting::Live;
     use crate::storage::{Expect, Key, Refused, Store, UNSEEN};
 
@@ -399,6 +404,39 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_cannot_say_which_versions_are_left_out_takes_no_write() {
+        for refused in ["write", "flush"] {
+            let dir = tempfile::tempdir().expect("a folder");
+            drop(journal(dir.path()));
+            let refuses = Arc::new(AtomicBool::new(false));
+            let asked = Arc::clone(&refuses);
+            let disk = Disk::watched(move |step| match step {
+                Step::Write(..) if refused == "write" && asked.load(Ordering::Relaxed) => Err(Full.into()),
+                Step::Sync(_) if refused == "flush" && asked.load(Ordering::Relaxed) => Err(Full.into()),
+                _ => Ok(()),
+            });
+            let open = |disk: &Disk| {
+                let (path, key) = (dir.path().join("state"), dir.path().join("key"));
+                Journal::open(disk, &path, &key, &[7; 32]).expect("it is opened")
+            };
+            let opened = open(&disk);
+            refuses.store(true, Ordering::Relaxed);
+            let store = Store::new(Some(opened));
+            refuses.store(false, Ordering::Relaxed);
+            let key = Key::new(&"namespaces".into(), "", "a");
+            let written = store.put(&key, &serde_json::json!({}), Expect::Absent);
+            assert!(matches!(written, Err(Refused::Disk(_))), "{refused}");
+            assert!(store.sync() && store.put(&key, &serde_json::json!({}), Expect::Absent).is_err());
+            store.rewrite_if_wasteful();
+            let stored =
+                store.put(&key, &serde_json::json!({}), Expect::Absent).expect("there is a new file");
+            store.close();
+            let again = Store::new(Some(open(&Disk::default())));
+            assert_eq!(again.revision(), stored.revision + UNSEEN, "{refused}");
+        }
+    }
+
+    #[test]
     fn what_may_not_be_on_the_disk_is_not_copied() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut journal = journal(dir.path());
@@ -470,9 +508,8 @@ mod tests {
     #[test]
     fn nothing_is_acknowledged_after_a_flush_that_failed() {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut journal = journal(dir.path());
-        journal.file = kept_in(that_cannot_be_flushed());
-        let store = Store::new(Some((journal, Vec::new())));
+        let store = Store::new(Some((journal(dir.path()), Vec::new())));
+        store.inner.write().journal.as_mut().expect("it is kept").file = kept_in(that_cannot_be_flushed());
         let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace"});
         let put = |name: &str| store.put(&Key::new(&"namespaces".into(), "", name), &object, Expect::Absent);
         assert!(put("a").is_ok());

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aes_gcm::{Aes256Gcm, KeyInit};
 use parking_lot::Mutex;
 
 use super::disk::{Disk, Step};
@@ -268,7 +269,7 @@ impl Machine {
         self.root.path().join(STATE)
     }
 
-    fn start(&self) -> Result<Store, Error> {
+    pub(crate) fn start(&self) -> Result<Store, Error> {
         Ok(kept(&self.disk(), &self.state(), [127, 0, 0, 1].into())?.1)
     }
 
@@ -379,6 +380,12 @@ impl Machine {
         }
         seen.len()
     }
+}
+
+/// Bytes of what is noted after a flush, which is no object.
+pub(crate) fn length_of_mark() -> usize {
+    let cipher = Aes256Gcm::new(&[0; 32].into());
+    super::records::mark(&cipher, 0, 0).expect("a mark is sealed").len()
 }
 
 /// Objects by name, with revision and number.

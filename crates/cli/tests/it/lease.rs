@@ -297,13 +297,13 @@ async fn a_write_that_was_in_the_air_is_put_right() -> Result<()> {
     let revision = fleet.put_to_work(&first, held, HELD).await?;
     first.relay.misbehave(Trouble::Late(held_with_renewals));
     first.lost_its_lease().await?;
-    let ended = Instant::now();
+    let (ended, renewed) = (Instant::now(), first.renewed()?);
     fleet.led_by("second").await?;
     fleet.is_at(&revision, 1).await.with_context(|| second.log())?;
     let revision = fleet.push(2).await?;
     fleet.is_at(&revision, 2).await.with_context(|| second.log())?;
-    let writes = first.writes();
-    ensure!(writes.iter().all(|seen| seen.at < ended), "it wrote after its end");
+    let late = first.writes().into_iter().find(|seen| seen.at > renewed + LEASE);
+    ensure!(late.is_none(), "it wrote when its Lease was over: {late:?}");
     first.relay.relent();
     // It comes now, is taken as everything that may be written, and is of an older commit.
     let is_taken = |seen: &Seen| {
