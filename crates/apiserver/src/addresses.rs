@@ -11,8 +11,10 @@ use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 use serde_json::{Map, Value, json};
 
 use crate::causes::Cause;
+use crate::checks::{needs_health_port, stated_addresses};
 use crate::clock;
 use crate::fields::{self, text};
+use crate::keys::SERVICES;
 use crate::kinds::Resource;
 use crate::status_error::Status;
 use crate::storage::{Key, Store};
@@ -147,7 +149,7 @@ pub(crate) fn assign(
     let held = old.map(|old| (addresses_of(old), ports_of(old))).unwrap_or_default();
     if service["spec"]["type"] != "ExternalName" {
         line_up(old, fields::child(service, "spec"));
-        let causes = crate::checks::stated_addresses(service);
+        let causes = stated_addresses(service);
         if !causes.is_empty() {
             return Err(Status::invalid("", "Service", &name, causes));
         }
@@ -236,12 +238,6 @@ fn is_reachable(service: &Value) -> bool {
         "ClusterIP" => !is_nothing(&spec["externalIPs"]),
         _ => false,
     }
-}
-
-/// True when something outside has to know which nodes serve.
-pub(crate) fn needs_health_port(service: &Value) -> bool {
-    let spec = &service["spec"];
-    spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
 }
 
 /// `clusterIP` and `clusterIPs` say the same when only one of them was stated or changed.
@@ -386,7 +382,6 @@ fn health_port(used: &Used, held: &[i64], service: &mut Value) -> Result<(), Sta
     Ok(())
 }
 
-const SERVICES: &str = "services";
 /// Addresses of 10.96.1.0 up to 10.96.255.255.
 const ADDRESSES: u32 = 255 * 256;
 /// Ports from 30000 up to 32767.

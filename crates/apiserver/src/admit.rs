@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::addresses;
 use crate::app::App;
-use crate::auth;
 use crate::call::Call;
 use crate::causes::Cause;
 use crate::clock;
 use crate::fields;
+use crate::keys;
 use crate::kinds::Resource;
 use crate::status_error::Status;
 
@@ -18,14 +18,15 @@ use crate::status_error::Status;
 pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) -> Result<(), Status> {
     crate::defaults::settle(object);
     match &*resource.key {
-        "namespaces" => crate::namespaces::prepare(object),
-        "services" => addresses::assign(&app.addresses, &app.store, None, object)?,
-        "pods" => {
+        keys::NAMESPACES => crate::namespaces::prepare(object),
+        keys::SERVICES => addresses::assign(&app.addresses, &app.store, None, object)?,
+        keys::PODS => {
             account(app, object)?;
-            object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
+            object["status"] =
+                json!({"phase": "Pending", "qosClass": crate::quality::quality(&object["spec"])});
         }
-        crate::crds::KEY => crate::crds::prepare(object),
-        "jobs.batch" => crate::defaults::new_job(object),
+        keys::DEFINITIONS => crate::crds::prepare(object),
+        keys::JOBS => crate::defaults::new_job(object),
         "apiservices.apiregistration.k8s.io" if object["spec"].get("service").is_none_or(Value::is_null) => {
             object["status"] = json!({"conditions": [{
                 "type": "Available", "status": "True", "lastTransitionTime": clock::now(),
@@ -80,11 +81,11 @@ pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<()
     crate::defaults::settle(new);
     crate::gates::drop_disabled(&call.resource.key, Some(old), new);
     match &*call.resource.key {
-        "namespaces" => crate::namespaces::label(new),
-        "services" if call.subresource.is_empty() => {
+        keys::NAMESPACES => crate::namespaces::label(new),
+        keys::SERVICES if call.subresource.is_empty() => {
             addresses::assign(&call.app.addresses, &call.app.store, Some(old), new)?
         }
-        "pods" => {
+        keys::PODS => {
             for key in ["priority", "preemptionPolicy"] {
                 if let Some(value) = old["spec"].get(key).filter(|_| new["spec"].get(key).is_none()) {
                     fields::child(new, "spec").insert(key.into(), value.clone());
@@ -95,7 +96,7 @@ pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<()
             }
         }
         "daemonsets.apps" if call.subresource.is_empty() => count_templates(old, new),
-        crate::crds::KEY => {
+        keys::DEFINITIONS => {
             let mut causes = crate::crds::immutable(new, old);
             if call.subresource.is_empty() {
                 crate::crds::remember_storage(new);
@@ -114,73 +115,14 @@ fn refuse(call: &Call<'_>, causes: Vec<Cause>) -> Result<(), Status> {
 
 /// Refuses deletions that must not be.
 pub(crate) fn delete(call: &Call<'_>, object: &Value) -> Result<(), Status> {
-    if &*call.resource.key == "namespaces" && crate::namespaces::PROTECTED.contains(&fields::name(object)) {
+    if &*call.resource.key == keys::NAMESPACES && crate::namespaces::PROTECTED.contains(&fields::name(object))
+    {
         return Err(Status::forbidden(
             "",
             "namespaces",
             fields::name(object),
             "this namespace may not be deleted",
         ));
-    }
-    Ok(())
-}
-
-/// Nobody grants more than he has, or speaks for a signer unasked; `old` is what a change replaces.
-pub(crate) fn check_rights(call: &Call<'_>, object: &Value, old: Option<&Value>) -> Result<(), Status> {
-    let resource = &call.resource;
-    if let Some(old) = old.filter(|_| &*resource.key == crate::certificates::KEY) {
-        return crate::certificates::check_signer(call, old, object);
-    }
-    if resource.group != "rbac.authorization.k8s.io" {
-        return Ok(());
-    }
-    let user = &call.request.user;
-    let store = &call.app.store;
-    let about = (resource.group.as_str(), resource.plural.as_str());
-    let name = fields::name(object);
-    let may = |verb: &str, plural: &str, name: &str| {
-        let wanted = auth::Attributes {
-            verb: verb.into(),
-            group: resource.group.clone(),
-            resource: plural.into(),
-            namespace: call.namespace.clone(),
-            name: name.into(),
-            path: None,
-        };
-        auth::allowed(user, &wanted, store)
-    };
-    let rules = match resource.kind.as_str() {
-        "Role" | "ClusterRole" if may("escalate", &resource.plural, name) => return Ok(()),
-        "Role" | "ClusterRole" => crate::gathered::rules_of(object, store),
-        _ => {
-            let reference = &object["roleRef"];
-            let role = fields::text(reference, &["name"]);
-            let cluster = reference["kind"] == "ClusterRole";
-            let plural = if cluster { "clusterroles" } else { "roles" };
-            if may("bind", plural, role) {
-                return Ok(());
-            }
-            let namespace = if cluster { "" } else { call.namespace.as_str() };
-            let key =
-                crate::storage::Key::new(&Arc::from(format!("{plural}.{}", resource.group)), namespace, role);
-            match store.get(&key) {
-                Some(role) => crate::gathered::rules_of(&role.object(), store),
-                None if user.is_master() => return Ok(()),
-                None => return Err(Status::not_found(&resource.group, &resource.plural, role)),
-            }
-        }
-    };
-    if let Some(status) = auth::escalation(user, &rules, &call.namespace, about, name, store) {
-        return Err(status);
-    }
-    // What gathers rules may gather any, of today and of tomorrow.
-    let gathers = crate::gathered::gathers;
-    let all = [auth::everything(), auth::every_path()];
-    if (gathers(object) || old.is_some_and(gathers))
-        && auth::escalation(user, &all, &call.namespace, about, name, store).is_some()
-    {
-        let why = "must have cluster-admin privileges to use an aggregationRule";
-        return Err(Status::forbidden(about.0, about.1, name, why));
     }
     Ok(())
 }
@@ -198,7 +140,7 @@ fn account(app: &App, pod: &mut Value) -> Result<(), Status> {
     let name = if stated.is_empty() { "default" } else { stated }.to_owned();
     spec.insert("serviceAccountName".into(), name.as_str().into());
     spec.insert("serviceAccount".into(), name.as_str().into());
-    let key = crate::storage::Key::new(&Arc::from("serviceaccounts"), &namespace, &name);
+    let key = crate::storage::Key::new(&Arc::from(keys::SERVICE_ACCOUNTS), &namespace, &name);
     let Some(account) = app.store.get(&key) else {
         let why = format!(
             "error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"
@@ -247,7 +189,7 @@ fn priority(app: &App, pod: &str, spec: &mut serde_json::Map<String, Value>) -> 
     let class = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut value, mut policy) = (json!(0), json!("PreemptLowerPriority"));
     if !class.is_empty() {
-        let key = crate::storage::Key::new(&Arc::from("priorityclasses.scheduling.k8s.io"), "", &class);
+        let key = crate::storage::Key::new(&Arc::from(keys::PRIORITY_CLASSES), "", &class);
         let system = SYSTEM_PRIORITIES.iter().find(|(name, _)| *name == class).map(|(_, value)| *value);
         match (app.store.get(&key), system) {
             (Some(stored), _) => {
@@ -309,31 +251,6 @@ fn mount_token(spec: &mut serde_json::Map<String, Value>) {
     let volumes = spec.entry("volumes").or_insert_with(|| json!([]));
     if let Some(volumes) = volumes.as_array_mut() {
         volumes.push(json!({"name": volume, "projected": {"sources": sources, "defaultMode": 420}}));
-    }
-}
-
-/// The class that a pod's requests and limits put it in.
-pub(crate) fn quality(spec: &Value) -> &'static str {
-    let containers = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let part = |container: &Value, key: &str, resource: &str| container["resources"][key][resource].clone();
-    let stated = |container: &Value| {
-        ["cpu", "memory"].iter().any(|resource| {
-            ["requests", "limits"].iter().any(|key| !part(container, key, resource).is_null())
-        })
-    };
-    let bound = |container: &Value| {
-        ["cpu", "memory"].iter().all(|resource| {
-            let limit = part(container, "limits", resource);
-            let request = part(container, "requests", resource);
-            !limit.is_null() && (request.is_null() || request == limit)
-        })
-    };
-    if !containers.iter().any(stated) {
-        "BestEffort"
-    } else if containers.iter().all(bound) {
-        "Guaranteed"
-    } else {
-        "Burstable"
     }
 }
 

@@ -10,66 +10,12 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::fields;
-use crate::gathered::CLUSTER_ROLES;
 use crate::go_text;
+use crate::keys;
 use crate::status_error::Status;
 use crate::storage::{Key, Store};
+use crate::user::User;
 use token::{Claims, Signer};
-
-/// An authenticated (or anonymous) user.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct User {
-    pub name: String,
-    pub uid: String,
-    pub groups: Vec<String>,
-    pub extra: BTreeMap<String, Vec<String>>,
-}
-
-impl User {
-    /// Whether nobody knows who it is.
-    pub(crate) fn is_anonymous(&self) -> bool {
-        self.is_in("system:unauthenticated")
-    }
-
-    fn anonymous() -> Self {
-        Self {
-            name: "system:anonymous".into(),
-            groups: vec!["system:unauthenticated".into()],
-            ..Self::default()
-        }
-    }
-
-    /// A service account by name.
-    pub(crate) fn service_account(namespace: &str, name: &str) -> Self {
-        let groups = vec![
-            "system:serviceaccounts".into(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".into(),
-        ];
-        Self { name: format!("system:serviceaccount:{namespace}:{name}"), groups, ..Self::default() }
-    }
-
-    /// True for those who may do everything.
-    pub(crate) fn is_master(&self) -> bool {
-        self.is_in("system:masters")
-    }
-
-    fn is_in(&self, group: &str) -> bool {
-        self.groups.iter().any(|known| known == group)
-    }
-
-    /// The `userInfo` of reviews.
-    pub(crate) fn to_json(&self) -> Value {
-        let mut out = json!({"username": self.name, "groups": self.groups});
-        if !self.uid.is_empty() {
-            out["uid"] = self.uid.as_str().into();
-        }
-        if !self.extra.is_empty() {
-            out["extra"] = json!(self.extra);
-        }
-        out
-    }
-}
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -114,7 +60,7 @@ impl Auth {
             return Some((user, audiences.to_vec()));
         }
         let claims = self.signer.verify(token, crate::clock::unix(), audiences)?;
-        let key = Key::new(&Arc::from("serviceaccounts"), &claims.namespace, &claims.name);
+        let key = Key::new(&Arc::from(keys::SERVICE_ACCOUNTS), &claims.namespace, &claims.name);
         let account = store.get(&key)?.object();
         if fields::uid(&account) != claims.uid {
             return None;
@@ -185,7 +131,7 @@ pub(crate) fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Re
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
         if let Some(key) = name.as_str().strip_prefix("impersonate-extra-") {
-            extra.entry(crate::http::decoded_path(key)).or_default().push(said(name.as_str(), value)?);
+            extra.entry(crate::escapes::decoded_path(key)).or_default().push(said(name.as_str(), value)?);
         }
     }
     if name.is_empty() {
@@ -302,12 +248,12 @@ fn find_binding<T>(
     let means = |binding: &Value, home: &str| {
         binding["subjects"].as_array().into_iter().flatten().any(|subject| is_meant(user, subject, home))
     };
-    let clusters = store.parsed(CLUSTER_BINDINGS);
+    let clusters = store.parsed(keys::CLUSTER_ROLE_BINDINGS);
     let found = clusters.values().filter(|binding| means(binding, "")).find_map(|binding| look(binding, ""));
     if found.is_some() || namespace.is_empty() {
         return found;
     }
-    let bindings = store.parsed(BINDINGS);
+    let bindings = store.parsed(keys::ROLE_BINDINGS);
     let from = (namespace.to_owned(), String::new());
     let own = bindings.range(from..).take_while(|((home, _), _)| home == namespace);
     own.filter(|(_, binding)| means(binding, namespace)).find_map(|(_, binding)| look(binding, namespace))
@@ -317,10 +263,10 @@ fn find_binding<T>(
 fn with_rules<T>(binding: &Value, home: &str, store: &Store, work: impl FnOnce(&[&Value]) -> T) -> T {
     let name = fields::text(binding, &["roleRef", "name"]).to_owned();
     let (resource, home) = match fields::text(binding, &["roleRef", "kind"]) {
-        "ClusterRole" => (CLUSTER_ROLES, ""),
-        _ => (ROLES, home),
+        "ClusterRole" => (keys::CLUSTER_ROLES, ""),
+        _ => (keys::ROLES, home),
     };
-    let (own, clusters) = (store.parsed(resource), store.parsed(CLUSTER_ROLES));
+    let (own, clusters) = (store.parsed(resource), store.parsed(keys::CLUSTER_ROLES));
     let role = own.get(&(home.to_owned(), name));
     work(&role.map(|role| crate::gathered::rules(role, &clusters)).unwrap_or_default())
 }
@@ -517,7 +463,3 @@ fn atoms(rule: &Value) -> Vec<Attributes> {
     }
     out
 }
-
-const ROLES: &str = "roles.rbac.authorization.k8s.io";
-const BINDINGS: &str = "rolebindings.rbac.authorization.k8s.io";
-const CLUSTER_BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";

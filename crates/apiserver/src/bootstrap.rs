@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::auth;
 use crate::fields;
+use crate::keys;
 use crate::storage::{Expect, Key};
 
 /// Makes the roles and the bindings that people refer to by name, where they are not there.
@@ -33,12 +34,12 @@ fn gathering(app: &App, name: &str, gatherer: Option<&str>, rules: &[roles::Rule
         |(verbs, groups, resources)| json!({"verbs": verbs, "apiGroups": groups, "resources": resources}),
     );
     let own = format!("system:aggregate-to-{name}");
-    put(app, ROLES, labelled(cluster_role(&own, rules.collect()), Some(mark(name))));
+    put(app, keys::CLUSTER_ROLES, labelled(cluster_role(&own, rules.collect()), Some(mark(name))));
     let mut role = labelled(cluster_role(name, Value::Null), gatherer.map(mark));
     let selector = json!({"matchLabels": {mark(name): "true"}});
     role["aggregationRule"] = json!({"clusterRoleSelectors": [selector]});
-    let key = Key::new(&ROLES.into(), "", name);
-    let Some(stored) = app.store.get(&key) else { return put(app, ROLES, role) };
+    let key = Key::new(&keys::CLUSTER_ROLES.into(), "", name);
+    let Some(stored) = app.store.get(&key) else { return put(app, keys::CLUSTER_ROLES, role) };
     let mut kept = stored.object();
     // One that gathers nothing is of an older version of this program, or was changed by somebody who says so.
     let stays = fields::text(&kept, &["metadata", "annotations", AUTOUPDATE]) != "true";
@@ -81,7 +82,7 @@ fn open_roles(app: &App) {
 }
 
 fn role(app: &App, name: &str, rules: Vec<Value>) {
-    put(app, ROLES, cluster_role(name, rules.into()));
+    put(app, keys::CLUSTER_ROLES, cluster_role(name, rules.into()));
 }
 
 fn cluster_role(name: &str, rules: Value) -> Value {
@@ -97,7 +98,7 @@ fn bind(app: &App, name: &str, groups: &[&str]) {
         "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
         "subjects": groups.iter().map(group).collect::<Vec<_>>(),
     });
-    put(app, "clusterrolebindings.rbac.authorization.k8s.io", marked(binding));
+    put(app, keys::CLUSTER_ROLE_BINDINGS, marked(binding));
 }
 
 fn marked(mut object: Value) -> Value {
@@ -115,7 +116,7 @@ pub(crate) fn priorities(app: &App) {
             "description": "For what the cluster itself needs.",
             "preemptionPolicy": "PreemptLowerPriority",
         });
-        put(app, "priorityclasses.scheduling.k8s.io", class);
+        put(app, keys::PRIORITY_CLASSES, class);
     }
 }
 
@@ -135,7 +136,7 @@ pub(crate) fn service(app: &App) {
         },
         "status": {"loadBalancer": {}},
     });
-    put(app, "services", service);
+    put(app, keys::SERVICES, service);
 }
 
 fn put(app: &App, resource: &str, mut object: Value) {
@@ -144,7 +145,6 @@ fn put(app: &App, resource: &str, mut object: Value) {
     let _ = app.store.put(&key, &object, Expect::Absent);
 }
 
-const ROLES: &str = crate::gathered::CLUSTER_ROLES;
 /// Below those that other Services are given.
 const FIRST_ADDRESS: &str = "10.96.0.1";
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";

@@ -12,6 +12,7 @@ use crate::auth::{self, Attributes};
 use crate::causes::Cause;
 use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Request};
+use crate::keys;
 use crate::kinds::Resource;
 use crate::show::{self, Place, partial, shown};
 use crate::status_error::{Deleting, Status};
@@ -81,7 +82,7 @@ impl Call<'_> {
 
     pub(crate) fn invalid(&self, name: &str, causes: Vec<Cause>) -> Status {
         // Events are told of as one kind, whatever they were sent as.
-        let group = if &*self.resource.key == "events" { "" } else { &self.resource.group };
+        let group = if &*self.resource.key == keys::EVENTS { "" } else { &self.resource.group };
         Status::invalid(group, &self.resource.kind, name, causes)
     }
 

@@ -4,11 +4,9 @@
 
 use serde_json::{Value, json};
 
-use crate::auth::{self, Attributes, User};
-use crate::call::Call;
 use crate::clock;
 use crate::fields;
-use crate::status_error::Status;
+use crate::user::User;
 
 /// What a new request says about itself.
 pub(crate) fn prepare(user: &User, request: &mut Value) {
@@ -26,38 +24,6 @@ pub(crate) fn prepare(user: &User, request: &mut Value) {
     if !user.extra.is_empty() {
         spec.insert("extra".into(), json!(user.extra));
     }
-}
-
-/// Refuses verdicts and certificates of those who may not give them for the signer.
-///
-/// # Errors
-/// 403 for who lacks `approve` or `sign` on the signer, by its name or its domain.
-pub(crate) fn check_signer(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
-    let signs =
-        || ["certificate", "conditions"].iter().any(|field| new["status"][*field] != old["status"][*field]);
-    let verb = match call.subresource.as_str() {
-        "approval" => "approve",
-        "status" if signs() => "sign",
-        _ => return Ok(()),
-    };
-    let signer = fields::text(old, &["spec", "signerName"]);
-    let may = |name: &str| {
-        let wanted = Attributes {
-            verb: verb.into(),
-            group: call.resource.group.clone(),
-            resource: "signers".into(),
-            namespace: String::new(),
-            name: name.into(),
-            path: None,
-        };
-        auth::allowed(&call.request.user, &wanted, &call.app.store)
-    };
-    let domain = signer.split('/').next().unwrap_or_default();
-    if may(signer) || may(&format!("{domain}/*")) {
-        return Ok(());
-    }
-    let why = format!("user not permitted to {verb} requests with signerName {signer:?}");
-    Err(Status::forbidden(&call.resource.group, &call.resource.plural, &call.name, &why))
 }
 
 /// The request itself stays as it is, a status keeps as many verdicts as it has, and an approval changes nothing but
@@ -115,5 +81,3 @@ fn verdicts(status: &Value) -> impl Iterator<Item = &Value> {
 fn is_verdict(condition: &Value) -> bool {
     condition["type"] == "Approved" || condition["type"] == "Denied"
 }
-
-pub(crate) const KEY: &str = "certificatesigningrequests.certificates.k8s.io";

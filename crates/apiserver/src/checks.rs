@@ -13,7 +13,6 @@ mod drivers;
 mod event;
 mod facts;
 mod flow;
-mod grammar;
 mod handler;
 mod metadata;
 mod networking;
@@ -42,15 +41,13 @@ use serde_json::{Value, json};
 
 use crate::causes::{Cause, Causes};
 use crate::fields::{self, text};
+use crate::grammar;
+use crate::keys;
 use crate::kinds::Resource;
 
 pub(crate) use definition::schemas_of;
-pub(crate) use grammar::{
-    label as dns_label, label_1035, segment as path_segment, subdomain as dns_subdomain,
-};
-pub use grammar::{label_value, qualified as label_key};
 pub(crate) use metadata::owners_once;
-pub(crate) use service::stated_addresses;
+pub(crate) use service::{needs_health_port, stated_addresses};
 
 /// What is wrong with a new object.
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
@@ -106,7 +103,7 @@ pub(crate) fn embedded(path: &str, resource: &Value) -> Vec<Cause> {
                 (stated.matches('/').count() > 1).then(|| format!("unexpected GroupVersion string: {stated}"))
             }
             _ => {
-                let whys = label_1035(&stated.to_lowercase());
+                let whys = grammar::label_1035(&stated.to_lowercase());
                 let head = "may have mixed case, but should otherwise match: ";
                 (!whys.is_empty()).then(|| format!("{head}{}", whys.join(",")))
             }
@@ -127,7 +124,7 @@ pub(crate) fn metadata_of(object: &Value) -> Vec<Cause> {
 
 /// What is taken and yet odd about an object, or new in it.
 pub(crate) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<String> {
-    if &*resource.key == crate::crds::KEY {
+    if &*resource.key == keys::DEFINITIONS {
         return crate::crds::warnings(new, old);
     }
     match resource.custom {
@@ -177,7 +174,7 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             out.extend(rights::binding(object));
         }
-        crate::crds::KEY => match list(&object["spec"], "versions").len() {
+        keys::DEFINITIONS => match list(&object["spec"], "versions").len() {
             count if count > MOST_ITEMS => out.push(Cause::too_many("spec.versions", count, MOST_ITEMS)),
             _ => out.extend(definition::check(object)),
         },
@@ -206,7 +203,7 @@ fn by_item(resource: &Resource, object: &Value, out: &mut Causes) {
         "apiservices.apiregistration.k8s.io" => aggregation::api_service(object, spec, out),
         "ipaddresses.networking.k8s.io" => ranges::parent(spec.get("parentRef"), out),
         "servicecidrs.networking.k8s.io" => ranges::ranges(spec.get("cidrs"), out),
-        "certificatesigningrequests.certificates.k8s.io" => signing::certificate_request(root, out),
+        keys::CERTIFICATE_REQUESTS => signing::certificate_request(root, out),
         _ => {}
     }
 }
@@ -277,7 +274,7 @@ fn changed(resource: &Resource, new: &Value, old: &Value, subresource: &str, out
             workload::fixed(&new["spec"], &old["spec"], "spec", &["selector"], out);
         }
         "jobs.batch" => batch::job_changed(new, old, out),
-        crate::certificates::KEY => signing::changed(new, old, subresource, out),
+        keys::CERTIFICATE_REQUESTS => signing::changed(new, old, subresource, out),
         "pods" => pod_change::changed(new, old, subresource, out),
         "persistentvolumeclaims" => storage::claim_changed(new, old, out),
         "persistentvolumes" => storage::volume_changed(new, old, out),

@@ -4,23 +4,6 @@ use serde_json::{Map, Value, json};
 
 use crate::kinds::Resource;
 
-/// What a built-in resource is stored under.
-pub(crate) fn storage_key(group: &str, plural: &str) -> String {
-    match group {
-        "" | "events.k8s.io" => plural.into(),
-        _ => format!("{plural}.{group}"),
-    }
-}
-
-/// The apiVersion in which a built-in kind is stored.
-pub(crate) fn stored_api_version(resource: &Resource) -> String {
-    match (resource.group.as_str(), resource.kind.as_str()) {
-        ("events.k8s.io", "Event") => "v1".into(),
-        ("autoscaling", "HorizontalPodAutoscaler") => "autoscaling/v2".into(),
-        _ => resource.api_version(),
-    }
-}
-
 /// Turns a stored object into the version that a request names.
 pub(crate) fn from_storage(mut object: Value, resource: &Resource) -> Value {
     if resource.custom.is_some() {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::causes::Cause;
 use crate::conditions;
 use crate::fields;
+use crate::keys;
 
 /// What the server fills in at creation.
 pub(crate) fn prepare(definition: &mut Value) {
@@ -19,7 +20,7 @@ pub(crate) fn prepare(definition: &mut Value) {
 
 /// Marks of a definition whose deletion was asked for.
 pub(crate) fn terminating(resource: &str, object: &mut Value) {
-    if resource != KEY {
+    if resource != keys::DEFINITIONS {
         return;
     }
     fields::metadata(object).shift_remove("deletionGracePeriodSeconds");
@@ -238,5 +239,3 @@ fn fill(names: &mut Map<String, Value>, key: &str, value: impl FnOnce() -> Strin
 
 /// Kept on a definition that is going until its objects are gone.
 pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
-/// Where definitions are stored.
-pub(crate) const KEY: &str = "customresourcedefinitions.apiextensions.k8s.io";

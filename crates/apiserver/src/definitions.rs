@@ -9,13 +9,15 @@ use crate::clock;
 use crate::conditions;
 use crate::crds;
 use crate::fields;
-use crate::objects::{self, Actor, Operation};
+use crate::keys;
+use crate::managed_fields::Operation;
+use crate::owners::{self, Actor};
 use crate::storage::{Expect, Key, Stored};
 
 /// Serves what the stored definitions say.
 pub(crate) fn refresh(app: &App) {
     let _guard = app.writes_to_kinds.lock();
-    app.kinds.define(&app.store.list(&Arc::from(crds::KEY), None).items);
+    app.kinds.define(&app.store.list(&Arc::from(keys::DEFINITIONS), None).items);
 }
 
 /// Gives names that became free to those that wait for them, and serves what is there now.
@@ -39,7 +41,7 @@ pub(crate) fn establish(app: &App, name: &str) -> bool {
 
 /// Does it once; false when another write came before.
 fn try_to_establish(app: &App, name: &str) -> bool {
-    let key = Key::new(&Arc::from(crds::KEY), "", name);
+    let key = Key::new(&Arc::from(keys::DEFINITIONS), "", name);
     let Some(stored) = app.store.get(&key) else { return true };
     let before = stored.object();
     let mut definition = before.clone();
@@ -54,9 +56,9 @@ fn try_to_establish(app: &App, name: &str) -> bool {
     if definition == before {
         return true;
     }
-    if let Some(resource) = app.kinds.current().stored_under(crds::KEY) {
+    if let Some(resource) = app.kinds.current().stored_under(keys::DEFINITIONS) {
         let actor = Actor { manager: "kube-apiserver".into(), operation: Operation::Update };
-        let owners = objects::owners(resource, Some(&before), &definition, &actor, "status");
+        let owners = owners::after(resource, Some(&before), &definition, &actor, "status");
         fields::put_meta(&mut definition, "managedFields", owners);
     }
     app.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok()
@@ -64,7 +66,7 @@ fn try_to_establish(app: &App, name: &str) -> bool {
 
 /// The definitions of a group, which their names end with.
 fn of_group(app: &App, group: &str) -> Vec<Value> {
-    let all = app.store.list(&Arc::from(crds::KEY), None).items;
+    let all = app.store.list(&Arc::from(keys::DEFINITIONS), None).items;
     let is_of = |stored: &&Stored| {
         let name = stored.marks().name.strip_suffix(group);
         name.is_some_and(|plural| plural.ends_with('.'))
@@ -74,7 +76,7 @@ fn of_group(app: &App, group: &str) -> Vec<Value> {
 
 /// Drops objects whose definition is gone: they would come back under the next one of that name.
 pub(crate) fn drop_undefined(app: &App) {
-    let definition = |name: &str| app.store.get(&Key::new(&Arc::from(crds::KEY), "", name));
+    let definition = |name: &str| app.store.get(&Key::new(&Arc::from(keys::DEFINITIONS), "", name));
     let kinds = app.kinds.current();
     for (resource, _) in app.store.counts() {
         let Some((_, group)) = resource.split_once('.') else { continue };

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::crds;
 use crate::fields;
 use crate::follow_ups;
+use crate::keys;
 use crate::namespaces;
 use crate::storage::{Expect, Key, Refused, Stored};
 
@@ -67,12 +68,15 @@ fn advance(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Re
     let was_deleting = fields::is_deleting(&object);
     let mut finalizers: Vec<String> = fields::finalizers(&object).into_iter().map(str::to_owned).collect();
     propagate(&mut finalizers, &options.propagation);
-    if &*key.resource == crds::KEY && !finalizers.iter().any(|name| name == crds::CLEANUP) && !was_deleting {
+    if &*key.resource == keys::DEFINITIONS
+        && !finalizers.iter().any(|name| name == crds::CLEANUP)
+        && !was_deleting
+    {
         finalizers.push(crds::CLEANUP.into());
     }
-    let held = !finalizers.is_empty() || &*key.resource == "namespaces";
+    let held = !finalizers.is_empty() || &*key.resource == keys::NAMESPACES;
     if !held {
-        if &*key.resource == "pods" && !was_deleting {
+        if &*key.resource == keys::PODS && !was_deleting {
             mark_deleted(&mut object, has_generation());
         }
         if !options.dry_run {
@@ -150,7 +154,7 @@ pub(crate) fn take_off(app: &App, key: &Key, finalizer: &str) -> Result<bool, Re
 
 /// True when nothing holds the object any more.
 pub(crate) fn is_gone(key: &str, object: &Value) -> bool {
-    let held = key == "namespaces"
+    let held = key == keys::NAMESPACES
         && fields::get(object, &["spec", "finalizers"])
             .and_then(Value::as_array)
             .is_some_and(|list| !list.is_empty());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::app::{App, stopped};
+use crate::keys;
 use crate::storage::Key;
 
 /// Looks for Events that are too old until the server stops.
@@ -25,7 +26,7 @@ pub(crate) async fn run(app: Arc<App>) {
 /// Deletes the Events that are too old at a time in seconds since 1970.
 fn expire(app: &Arc<App>, now: i64) {
     let ttl = i64::try_from(app.event_ttl.as_secs()).unwrap_or(i64::MAX);
-    let resource = Arc::from("events");
+    let resource = Arc::from(keys::EVENTS);
     for stored in app.store.list(&resource, None).items {
         let event = stored.object();
         if written(&event).is_some_and(|at| now.saturating_sub(at) > ttl) {

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::crds;
 use crate::definitions;
 use crate::fields;
+use crate::keys;
 use crate::namespaces;
 
 /// Does what follows from a new object. When that fails, the collector tries again.
@@ -17,14 +18,14 @@ pub(crate) fn created(app: &App, resource: &str, object: &Value) {
 
 /// Does what follows from a changed object.
 pub(crate) fn updated(app: &App, resource: &str, object: &Value) {
-    if resource == crds::KEY {
+    if resource == keys::DEFINITIONS {
         definitions::establish(app, fields::name(object));
     }
 }
 
 /// Does what follows from an object that went.
 pub(crate) fn deleted(app: &App, resource: &str) {
-    if resource == crds::KEY {
+    if resource == keys::DEFINITIONS {
         definitions::changed(app);
     }
 }
@@ -32,15 +33,17 @@ pub(crate) fn deleted(app: &App, resource: &str) {
 /// Brings into line what belongs to an object that stays; false when it could not be written.
 pub(crate) fn settle(app: &App, resource: &str, object: &Value) -> bool {
     match resource {
-        "namespaces" if !fields::is_deleting(object) => namespaces::ensure_account(app, fields::name(object)),
-        crds::KEY if !crds::is_settled(object) => definitions::establish(app, fields::name(object)),
+        keys::NAMESPACES if !fields::is_deleting(object) => {
+            namespaces::ensure_account(app, fields::name(object))
+        }
+        keys::DEFINITIONS if !crds::is_settled(object) => definitions::establish(app, fields::name(object)),
         _ => true,
     }
 }
 
 /// Does what should have followed writes before the last stop, and did not.
 pub(crate) fn catch_up(app: &App) {
-    for resource in ["namespaces", crds::KEY] {
+    for resource in [keys::NAMESPACES, keys::DEFINITIONS] {
         for stored in app.store.list(&Arc::from(resource), None).items {
             settle(app, resource, &stored.object());
         }

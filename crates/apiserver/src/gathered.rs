@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::fields;
+use crate::keys;
 use crate::storage::{Parsed, Store};
 
 /// Whether a role's rules are those of others.
@@ -39,7 +40,5 @@ pub(crate) fn rules<'a>(role: &'a Value, roles: &'a Parsed) -> Vec<&'a Value> {
 
 /// The same for a role that may not be there yet.
 pub(crate) fn rules_of(role: &Value, store: &Store) -> Vec<Value> {
-    rules(role, &store.parsed(CLUSTER_ROLES)).into_iter().cloned().collect()
+    rules(role, &store.parsed(keys::CLUSTER_ROLES)).into_iter().cloned().collect()
 }
-
-pub(crate) const CLUSTER_ROLES: &str = "clusterroles.rbac.authorization.k8s.io";

@@ -17,6 +17,7 @@ use crate::app::{App, TRIES, stopped};
 use crate::deletion::{self, FOREGROUND, ORPHAN};
 use crate::fields;
 use crate::follow_ups;
+use crate::keys;
 use crate::kin::{self, Kin, references};
 use crate::storage::{Bonds, Change, Expect, Key, Refused, Stored};
 use crate::workloads::{self, budget::Budgets};
@@ -121,7 +122,7 @@ impl Collector {
         }
         for (resource, name) in std::mem::take(&mut collector.touched) {
             let done = match &*resource {
-                "namespaces" => emptying::namespace(app, &name),
+                keys::NAMESPACES => emptying::namespace(app, &name),
                 _ => emptying::definition(app, &name),
             };
             collector.note(done, &Key::new(&resource, "", &name));
@@ -134,8 +135,8 @@ impl Collector {
     /// Notes that something in a namespace or of a kind was written or went, where that is to be emptied.
     fn touch(&mut self, key: &Key) {
         for place in [
-            (Arc::from("namespaces"), key.namespace.clone()),
-            (Arc::from(crate::crds::KEY), key.resource.to_string()),
+            (Arc::from(keys::NAMESPACES), key.namespace.clone()),
+            (Arc::from(keys::DEFINITIONS), key.resource.to_string()),
         ] {
             if self.leaving.contains(&place) {
                 self.touched.insert(place);
@@ -177,7 +178,7 @@ impl Collector {
             None => self.gone(app, change),
         }
         self.budgets.note(&change.key, change.value.is_some());
-        self.gathers |= &*change.key.resource == crate::gathered::CLUSTER_ROLES;
+        self.gathers |= &*change.key.resource == keys::CLUSTER_ROLES;
     }
 
     /// Something was written (or found at the start).
@@ -187,7 +188,7 @@ impl Collector {
         }
         if bonds.is_deleting() {
             match &*key.resource {
-                "namespaces" | crate::crds::KEY => {
+                keys::NAMESPACES | keys::DEFINITIONS => {
                     let place = (Arc::clone(&key.resource), key.name.clone());
                     self.leaving.insert(place.clone());
                     self.touched.insert(place);
@@ -214,7 +215,7 @@ impl Collector {
         } else if kin::is_followed(key) && bonds.owners().next().is_some() {
             self.check_owners(app, key);
         }
-        if ["namespaces", crate::crds::KEY].contains(&&*key.resource) {
+        if [keys::NAMESPACES, keys::DEFINITIONS].contains(&&*key.resource) {
             self.note(follow_ups::settle(app, &key.resource, &stored.object()), key);
         }
         self.settle(app, key, stored);
@@ -255,8 +256,8 @@ impl Collector {
         if !self.leaving.is_empty() {
             self.touch(&change.key);
         }
-        if &*change.key.resource == "serviceaccounts" && change.key.name == "default" {
-            let home = Key::new(&Arc::from("namespaces"), "", &change.key.namespace);
+        if &*change.key.resource == keys::SERVICE_ACCOUNTS && change.key.name == "default" {
+            let home = Key::new(&Arc::from(keys::NAMESPACES), "", &change.key.namespace);
             if let Some(stored) = app.store.get(&home) {
                 self.note(follow_ups::settle(app, &home.resource, &stored.object()), &home);
             }

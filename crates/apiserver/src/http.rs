@@ -14,9 +14,10 @@ use hyper::body::Frame;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
-use crate::auth::User;
 use crate::clock;
+use crate::escapes::{decoded, decoded_path};
 use crate::status_error::Status;
+use crate::user::User;
 
 /// The body of an answer.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -104,48 +105,13 @@ impl Query {
     }
 }
 
-/// A part of a query without its escapes.
-pub(crate) fn decoded(text: &str) -> String {
-    decode(text, Plus::Space)
-}
-
-/// A part of a path without its escapes.
-pub(crate) fn decoded_path(text: &str) -> String {
-    decode(text, Plus::Plus)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Plus {
-    Space,
-    Plus,
-}
-
 /// A path without its escapes; `None` when one of them is none.
 fn whole(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(path.into());
     }
     let hex = |behind: &str| behind.len() >= 2 && behind.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    path.split('%').skip(1).all(hex).then(|| decode(path, Plus::Plus).into())
-}
-
-fn decode(text: &str, plus: Plus) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match (bytes[at], hex) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                at += 2;
-            }
-            (b'+', _) if plus == Plus::Space => out.push(b' '),
-            (byte, _) => out.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    path.split('%').skip(1).all(hex).then(|| decoded_path(path).into())
 }
 
 /// Where a path below `/api` or `/apis` points.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use crate::fields;
+use crate::keys;
 use crate::storage::{Bonds, Key};
 
 /// Owners and dependents of everything that is stored.
@@ -49,7 +50,7 @@ impl Kin {
 
 /// Whether an object is followed. Events are not: they stay when their owners go, and so does what they own.
 pub(crate) fn is_followed(key: &Key) -> bool {
-    &*key.resource != "events"
+    &*key.resource != keys::EVENTS
 }
 
 /// The owner references of an object.

@@ -1,22 +1,20 @@
 //! Which kinds are served: the built-in ones and those of CRDs.
 
+mod builtin;
+mod custom;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use sealfast_k8s::expression::kept::Kept;
-use sealfast_k8s::schema;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::crds;
-use crate::fields;
 use crate::shape::Shape;
-use crate::storage::{self, Stored};
+use crate::storage::Stored;
 
 /// One resource in one version.
 #[derive(Debug)]
@@ -154,7 +152,7 @@ struct Defined {
 impl Defined {
     fn of(stored: &Stored) -> Self {
         let definition = stored.object();
-        let resources = if is_established(&definition) { resources(&definition) } else { Vec::new() };
+        let resources = if is_established(&definition) { custom::resources(&definition) } else { Vec::new() };
         Self { revision: stored.revision, resources, waits: !crds::has_its_names(&definition) }
     }
 }
@@ -168,7 +166,7 @@ impl Resource {
     pub(crate) fn stored_api_version(&self) -> String {
         match &self.custom {
             Some(custom) => api_version(&self.group, &custom.storage_version),
-            None => crate::convert::stored_api_version(self),
+            None => builtin::stored_api_version(self),
         }
     }
 
@@ -224,7 +222,7 @@ impl Kinds {
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        let builtin = builtin();
+        let builtin = builtin::groups();
         let current = RwLock::new(Kinds::of(builtin.clone()));
         Self { current, builtin, defined: Mutex::default(), replaced: watch::channel(()).0 }
     }
@@ -326,212 +324,8 @@ fn add(groups: &mut Vec<Group>, resource: &Arc<Resource>) {
     served[version].resources.push(Arc::clone(resource));
 }
 
-/// A definition's resource in each version that is served.
-fn resources(definition: &Value) -> Vec<Arc<Resource>> {
-    let versions = definition["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let served = versions.iter().filter(|version| version["served"] == true);
-    served.filter_map(|version| custom(definition, version, versions)).map(Arc::new).collect()
-}
-
-fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Resource> {
-    let names = definition.get("status")?.get("acceptedNames")?;
-    let storage = versions.iter().find(|version| version["storage"] == true)?;
-    let spec = definition.get("spec")?;
-    let group = fields::text(spec, &["group"]).to_owned();
-    let plural = fields::text(names, &["plural"]).to_owned();
-    let kind = fields::text(names, &["kind"]).to_owned();
-    let strings = |value: &Value| -> Vec<String> {
-        value
-            .as_array()
-            .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-            .unwrap_or_default()
-    };
-    let schema_of = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
-    let schema = schema_of(version);
-    let (kept, api) =
-        (fields::text(storage, &["name"]), api_version(&group, fields::text(version, &["name"])));
-    let unchanged = version["name"] == storage["name"] && !crate::validate::has_defaults(&schema);
-    let warning = match fields::text(version, &["deprecationWarning"]) {
-        "" => {
-            let newer = successor(version, versions).map(|name| format!("; use {group}/{name} {kind}"));
-            format!("{api} {kind} is deprecated{}", newer.unwrap_or_default())
-        }
-        stated => stated.to_owned(),
-    };
-    Some(Resource {
-        deprecation: (version["deprecated"] == true).then_some(warning),
-        shown_as_kept: unchanged.then(|| storage::head(&api, &kind)),
-        version: fields::text(version, &["name"]).into(),
-        singular: fields::text(names, &["singular"]).into(),
-        list_kind: fields::text(names, &["listKind"]).into(),
-        namespaced: fields::text(spec, &["scope"]) == "Namespaced",
-        verbs: CUSTOM_VERBS.iter().map(|&verb| verb.into()).collect(),
-        short_names: strings(&names["shortNames"]),
-        categories: strings(&names["categories"]),
-        subresources: custom_subresources(version, &kind),
-        columns: custom_columns(version),
-        key: format!("{plural}.{group}").into(),
-        hash: storage_hash(&group, kept, &kind),
-        shape: Shape::custom(&schema),
-        custom: Some(Custom {
-            terminating: fields::is_deleting(definition),
-            storage_version: kept.into(),
-            storage_shape: Shape::custom(&schema_of(storage)),
-            scale: version["subresources"].get("scale").cloned(),
-            selectable: version["selectableFields"]
-                .as_array()
-                .map(|list| {
-                    list.iter()
-                        .map(|field| {
-                            field["jsonPath"].as_str().unwrap_or_default().trim_start_matches('.').to_owned()
-                        })
-                        .collect()
-                })
-                .unwrap_or_default(),
-            schema,
-        }),
-        group,
-        plural,
-        kind,
-    })
-}
-
-/// The newest version that is served, newer than a deprecated one, and not deprecated itself.
-fn successor<'a>(version: &Value, versions: &'a [Value]) -> Option<&'a str> {
-    let rank = |version: &Value| priority(fields::text(version, &["name"]));
-    let fit = |other: &&Value| {
-        other["served"] == true && other["deprecated"] != true && rank(other) > rank(version)
-    };
-    versions.iter().filter(fit).max_by_key(|other| rank(other)).map(|other| fields::text(other, &["name"]))
-}
-
-/// Tells in which version objects are stored, without saying it.
-fn storage_hash(group: &str, version: &str, kind: &str) -> String {
-    let digest = Sha256::digest(format!("{group}/{version}/{kind}"));
-    STANDARD.encode(&digest[..8])
-}
-
-fn custom_subresources(version: &Value, kind: &str) -> Vec<Subresource> {
-    let verbs = || ["get", "patch", "update"].map(str::to_owned).to_vec();
-    let mut out = Vec::new();
-    if version["subresources"].get("status").is_some() {
-        out.push(Subresource { name: "status".into(), kind: kind.into(), verbs: verbs(), api: None });
-    }
-    if version["subresources"].get("scale").is_some() {
-        let api = Some(("autoscaling".to_owned(), "v1".to_owned()));
-        out.push(Subresource { name: "scale".into(), kind: "Scale".into(), verbs: verbs(), api });
-    }
-    out
-}
-
-fn custom_columns(version: &Value) -> Vec<Column> {
-    let column = |name: &str, kind: &str, format: &str| Column {
-        name: name.into(),
-        kind: kind.into(),
-        priority: 0,
-        format: format.into(),
-        description: String::new(),
-        path: String::new(),
-    };
-    let mut out = vec![column("Name", "string", "name")];
-    out[0].description = "Name of the object, unique in its namespace.".into();
-    let stated = version["additionalPrinterColumns"].as_array().filter(|list| !list.is_empty());
-    let Some(stated) = stated else {
-        let mut age = column("Age", "date", "");
-        age.path = ".metadata.creationTimestamp".into();
-        age.description = "Time since the object was created.".into();
-        out.push(age);
-        return out;
-    };
-    for stated in stated {
-        let mut made = column(
-            fields::text(stated, &["name"]),
-            fields::text(stated, &["type"]),
-            fields::text(stated, &["format"]),
-        );
-        made.path = fields::text(stated, &["jsonPath"]).into();
-        made.priority = stated["priority"].as_i64().unwrap_or(0);
-        made.description = match fields::text(stated, &["description"]) {
-            "" => format!("Custom resource definition column (in JSONPath format): {}", made.path),
-            text => text.into(),
-        };
-        out.push(made);
-    }
-    out
-}
-
-fn builtin() -> Vec<Group> {
-    schema::groups().iter().map(group).filter(|group| !group.versions.is_empty()).collect()
-}
-
-fn group(group: &schema::Group) -> Group {
-    let version = |version: &schema::Version| {
-        let kept = version.resources.iter().filter(|resource| !LEFT_OUT.contains(&&*resource.name));
-        let resources: Vec<_> =
-            kept.map(|resource| Arc::new(built(resource, &group.group, &version.version))).collect();
-        Version { name: version.version.clone(), resources }
-    };
-    let versions: Vec<Version> =
-        group.versions.iter().map(version).filter(|version| !version.resources.is_empty()).collect();
-    Group { name: group.group.clone(), custom: false, versions }
-}
-
-fn built(fact: &schema::Resource, group: &str, version: &str) -> Resource {
-    let subresource = |(name, fact): (&String, &Value)| Subresource {
-        name: name.clone(),
-        kind: fields::text(fact, &["kind"]).into(),
-        verbs: fact["verbs"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-        api: fact["gvk"].as_str().map(|gvk| {
-            let (group, version) = split_api_version(gvk);
-            (group.to_owned(), version.to_owned())
-        }),
-    };
-    let column = |(name, kind, priority, format): &(String, String, i32, String)| Column {
-        description: format!("{name} of the object."),
-        name: name.clone(),
-        kind: kind.clone(),
-        priority: i64::from(*priority),
-        format: format.clone(),
-        path: String::new(),
-    };
-    let kept = |(name, _): &(&String, &Value)| !SUBRESOURCES_LEFT_OUT.contains(&name.as_str());
-    Resource {
-        key: crate::convert::storage_key(group, &fact.name).into(),
-        group: group.into(),
-        version: version.into(),
-        list_kind: format!("{}List", fact.kind),
-        shape: Shape::builtin(group, version, &fact.kind),
-        plural: fact.name.clone(),
-        singular: fact.singular.clone(),
-        kind: fact.kind.clone(),
-        namespaced: fact.namespaced,
-        verbs: fact.verbs.clone(),
-        short_names: fact.short_names.clone(),
-        categories: fact.categories.clone(),
-        subresources: fact.subresources.iter().filter(kept).map(subresource).collect(),
-        columns: fact.columns.iter().map(column).collect(),
-        hash: fact.storage_version_hash.clone(),
-        custom: None,
-        deprecation: (fact.kind == "Endpoints").then(|| ENDPOINTS.to_owned()),
-        shown_as_kept: Some(storage::head(&api_version(group, version), &fact.kind)),
-    }
-}
-
 /// Bytes of all documents that are kept.
 const MOST_DOCUMENTS: usize = 8 << 20;
-const ENDPOINTS: &str = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
-/// Order as the reference lists the verbs of custom kinds.
-const CUSTOM_VERBS: [&str; 8] =
-    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
-/// Kinds that need a scheduler, a kubelet or an aggregator behind them.
-const LEFT_OUT: [&str; 1] = ["componentstatuses"];
-const SUBRESOURCES_LEFT_OUT: [&str; 4] = ["attach", "exec", "log", "portforward"];
 const GENERATION: [&str; 25] = [
     "csidrivers.storage.k8s.io",
     "podtemplates",
@@ -595,7 +389,7 @@ mod tests {
     #[test]
     fn a_definition_is_read_once_for_each_change_of_it() {
         let (store, registry) = (Store::new(None), Registry::new());
-        let resource: Arc<str> = crds::KEY.into();
+        let resource: Arc<str> = crate::keys::DEFINITIONS.into();
         let write = |plural: &str, expected: Expect| {
             let names = json!({"plural": plural, "kind": "Kind"});
             let definition = json!({

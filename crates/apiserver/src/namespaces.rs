@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::causes::Cause;
 use crate::fields;
+use crate::keys;
 use crate::kinds::Resource;
 use crate::status_error::Status;
 use crate::storage::{Expect, Key, Refused};
@@ -35,7 +36,7 @@ pub(crate) fn label(namespace: &mut Value) {
 
 /// Marks of a namespace whose deletion was asked for.
 pub(crate) fn terminating(resource: &str, object: &mut Value) {
-    if resource == "namespaces" {
+    if resource == keys::NAMESPACES {
         fields::metadata(object).shift_remove("deletionGracePeriodSeconds");
         fields::child(object, "status").insert("phase".into(), "Terminating".into());
     }
@@ -46,7 +47,7 @@ pub(crate) fn take(app: &App, namespace: &str, resource: &Resource, name: &str) 
     if !resource.namespaced {
         return Ok(());
     }
-    let key = Key::new(&Arc::from("namespaces"), "", namespace);
+    let key = Key::new(&Arc::from(keys::NAMESPACES), "", namespace);
     let Some(stored) = app.store.get(&key) else {
         return Err(Status::not_found("", "namespaces", namespace));
     };
@@ -67,14 +68,14 @@ pub(crate) fn ensure(app: &App, name: &str) {
     let mut namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}});
     fields::stamp(&mut namespace);
     prepare(&mut namespace);
-    let key = Key::new(&Arc::from("namespaces"), "", name);
+    let key = Key::new(&Arc::from(keys::NAMESPACES), "", name);
     let _ = app.store.put(&key, &namespace, Expect::Absent);
     ensure_account(app, name);
 }
 
 /// The account that every namespace has; false when it could not be written.
 pub(crate) fn ensure_account(app: &App, namespace: &str) -> bool {
-    let key = Key::new(&Arc::from("serviceaccounts"), namespace, "default");
+    let key = Key::new(&Arc::from(keys::SERVICE_ACCOUNTS), namespace, "default");
     if app.store.get(&key).is_some() {
         return true;
     }

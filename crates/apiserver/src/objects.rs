@@ -16,20 +16,12 @@ use crate::fields;
 use crate::go_text;
 use crate::json_fault;
 use crate::kinds::Resource;
-use crate::managed_fields::{self, Force, Writer};
+use crate::managed_fields::{self, Force, Operation};
+use crate::owners::{self, Actor};
 use crate::patch as patches;
 use crate::shape::Shape;
 use crate::status_error::Status;
 use crate::typed;
-
-pub(crate) use crate::managed_fields::Operation;
-
-/// Who writes, and how.
-#[derive(Debug, Clone)]
-pub(crate) struct Actor {
-    pub manager: String,
-    pub operation: Operation,
-}
 
 /// A body that was read.
 pub(crate) struct Decoded {
@@ -380,7 +372,7 @@ pub(crate) fn applied(
     };
     let now = clock::now();
     let api_version = resource.api_version();
-    let writer = writer(resource, actor, &api_version, &call.subresource, &now);
+    let writer = owners::writer(resource, actor, &api_version, &call.subresource, &now);
     let last = (actor.manager == "kubectl").then(|| live.and_then(last_applied)).flatten();
     let force = match &last {
         _ if options.force => Force::Always,
@@ -434,18 +426,6 @@ fn last_applied(live: &Value) -> Option<Value> {
     serde_json::from_str(text).ok().filter(Value::is_object)
 }
 
-fn writer<'a>(
-    resource: &Resource,
-    actor: &'a Actor,
-    api_version: &'a str,
-    subresource: &'a str,
-    now: &'a str,
-) -> Writer<'a> {
-    let has_status = resource.subresource("status").is_some();
-    let is_custom = resource.custom.is_some();
-    Writer { manager: &actor.manager, api_version, subresource, now, has_status, is_custom }
-}
-
 fn conflict_status(message: String, conflicts: &[managed_fields::Conflict]) -> Status {
     let cause = |conflict: &managed_fields::Conflict| Cause {
         reason: "FieldManagerConflict",
@@ -472,7 +452,7 @@ pub(crate) fn default(resource: &Resource, object: &mut Value, operation: Operat
 /// What is wrong with a new object.
 pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = checks::create(resource, object);
-    causes.extend(resource.shape.problems(object, None).0);
+    causes.extend(problems(resource, object, None).0);
     causes.extend(scaled(resource, object, ""));
     causes
 }
@@ -485,7 +465,7 @@ pub(crate) fn validate_update(
     subresource: &str,
 ) -> (Vec<Cause>, Vec<String>) {
     let mut causes = checks::update(resource, new, old, subresource);
-    let (mut problems, tolerated) = resource.shape.problems(new, Some(old));
+    let (mut problems, tolerated) = problems(resource, new, Some(old));
     if subresource == "status" {
         // The status is checked as a value of its own: texts name places inside it.
         for cause in &mut problems {
@@ -498,50 +478,18 @@ pub(crate) fn validate_update(
     (causes, tolerated)
 }
 
+/// What a custom object and the resources within it break of their schema, and what it broke before, too.
+fn problems(resource: &Resource, new: &Value, old: Option<&Value>) -> (Vec<Cause>, Vec<String>) {
+    let (mut causes, tolerated) = resource.shape.problems(new, old);
+    let within = resource.shape.embedded(new).into_iter();
+    causes.extend(within.flat_map(|(path, resource)| checks::embedded(&path, resource)));
+    (causes, tolerated)
+}
+
 /// What is wrong with the replicas that a custom object states.
 fn scaled(resource: &Resource, object: &Value, subresource: &str) -> Vec<Cause> {
     let scale = resource.custom.as_ref().and_then(|custom| custom.scale.as_ref());
     scale.map(|scale| checks::scaled::causes(scale, object, subresource)).unwrap_or_default()
-}
-
-/// Who owns what after a write: the `managedFields` of the object to store. `live` and `sent` are in the request's
-/// version; what was applied over nothing says it itself.
-pub(crate) fn owners(
-    resource: &Resource,
-    live: Option<&Value>,
-    sent: &Value,
-    actor: &Actor,
-    subresource: &str,
-) -> Option<Value> {
-    if actor.operation == Operation::Apply && live.is_none() {
-        return fields::get(sent, &["metadata", "managedFields"]).cloned();
-    }
-    let now = clock::now();
-    let api_version = resource.api_version();
-    let writer = writer(resource, actor, &api_version, subresource, &now);
-    managed_fields::update(&resource.shape.merge(), live, sent, &writer)
-}
-
-/// Notes who wrote an object that is answered and not kept.
-pub(crate) fn track_once(
-    kind: &GroupVersionKind,
-    sent: &Value,
-    new: &mut Value,
-    manager: &str,
-    subresource: &str,
-) {
-    let (now, api_version) = (clock::now(), kind.api_version());
-    let shape = Shape::Builtin(kind.clone());
-    let writer = Writer {
-        manager,
-        api_version: &api_version,
-        subresource,
-        now: &now,
-        has_status: false,
-        is_custom: false,
-    };
-    let owners = managed_fields::update(&shape.merge(), None, sent, &writer);
-    fields::put_meta(new, "managedFields", owners);
 }
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

@@ -9,6 +9,7 @@ mod parts;
 pub(crate) mod patch;
 pub(crate) mod pods;
 mod reviews;
+mod rights;
 pub(crate) mod scale;
 pub(crate) mod update;
 mod watch;
@@ -126,7 +127,7 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
 
 /// A name is one part of a path, whatever it was written as.
 fn check_name(name: &str) -> Result<(), Status> {
-    let whys = crate::checks::path_segment(name);
+    let whys = crate::grammar::segment(name);
     match name {
         "" => Err(Status::bad_request("name must be provided")),
         _ if whys.is_empty() => Ok(()),

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::auth::User;
 use crate::room::{Place, Room};
 use crate::status_error::Status;
+use crate::user::User;
 
 /// So many seats; nobody but masters takes more than half of them, and a few are kept for masters.
 pub(crate) struct Seats {

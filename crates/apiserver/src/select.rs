@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::checks;
 use crate::fields;
+use crate::grammar;
+use crate::keys;
 use crate::kinds::Resource;
 use crate::status_error::Status;
 use crate::storage::Marks;
@@ -78,13 +79,13 @@ impl Requirement {
     /// Why no label can be meant by it.
     fn fault(&self) -> Option<String> {
         let key = &self.key;
-        let whys = checks::label_key(key);
+        let whys = grammar::qualified(key);
         if !whys.is_empty() {
             return Some(format!("<nil>: Invalid value: {key:?}: {}", whys.join("; ")));
         }
         let (Test::In(values) | Test::NotIn(values)) = &self.test else { return None };
         values.iter().enumerate().find_map(|(at, value)| {
-            let whys = checks::label_value(value);
+            let whys = grammar::label_value(value);
             (!whys.is_empty())
                 .then(|| format!("values[{at}][{key}]: Invalid value: {value:?}: {}", whys.join("; ")))
         })
@@ -141,7 +142,7 @@ fn known_fields(resource: &Resource) -> Vec<String> {
         "replicationcontrollers" => &["status.replicas"],
         "jobs.batch" => &["status.successful"],
         "services" => &["spec.clusterIP", "spec.type"],
-        "certificatesigningrequests.certificates.k8s.io" => &["spec.signerName"],
+        keys::CERTIFICATE_REQUESTS => &["spec.signerName"],
         "pods" => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -197,7 +198,7 @@ fn field_tests(text: &str, resource: &Resource) -> Result<Vec<FieldTest>, Status
 pub(crate) fn only_name(text: &str) -> Option<String> {
     let tests = stated_tests(text).ok()?;
     let named = tests.into_iter().find(|test| test.equal && test.path == "metadata.name")?;
-    checks::path_segment(&named.value).is_empty().then_some(named.value)
+    grammar::segment(&named.value).is_empty().then_some(named.value)
 }
 
 /// The tests of a field selector as they stand, of whatever fields.

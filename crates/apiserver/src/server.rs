@@ -19,6 +19,8 @@ mod halves;
 mod health;
 mod identity;
 mod listen;
+#[cfg(test)]
+mod power;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -86,7 +88,7 @@ async fn start_on(disk: &Disk, options: Options) -> Result<Running, Error> {
 }
 
 /// What a directory keeps, which is made when absent.
-pub(crate) fn kept(disk: &Disk, dir: &Path, address: IpAddr) -> Result<(Identity, Store), Error> {
+fn kept(disk: &Disk, dir: &Path, address: IpAddr) -> Result<(Identity, Store), Error> {
     let lock = Lock::take(disk, dir)?;
     let identity = Identity::load_or_make(disk, dir, address)?;
     let (key, key_path) = identity::state_key(disk, dir)?;

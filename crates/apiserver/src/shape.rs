@@ -8,7 +8,6 @@ use sealfast_k8s::schema;
 use serde_json::Value;
 
 use crate::causes::Cause;
-use crate::checks;
 use crate::defaults;
 use crate::fields;
 use crate::go_text;
@@ -96,17 +95,23 @@ impl Shape {
         let told = |problem: validate::Problem| format!("{}: {}", problem.field, problem.message());
         let tolerated = found.tolerated.into_iter().map(told).collect();
         let problems = found.problems.into_iter();
-        let mut causes: Vec<Cause> = problems
+        let causes = problems
             .map(|problem| Cause {
                 reason: problem.reason(),
                 message: problem.message(),
                 field: problem.field,
             })
             .collect();
-        let mut within = Vec::new();
-        validate::embedded(known, new, "", &mut within);
-        causes.extend(within.into_iter().flat_map(|(path, resource)| checks::embedded(&path, resource)));
         (causes, tolerated)
+    }
+
+    /// The resources within a custom object, each with its path.
+    pub(crate) fn embedded<'a>(&self, object: &'a Value) -> Vec<(String, &'a Value)> {
+        let mut within = Vec::new();
+        if let Self::Custom(known, _) = self {
+            validate::embedded(known, object, "", &mut within);
+        }
+        within
     }
 
     pub(crate) fn merge(&self) -> Merge<'_> {

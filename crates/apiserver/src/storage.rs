@@ -7,9 +7,7 @@
 pub(crate) mod disk;
 pub(crate) mod journal;
 pub(crate) mod lock;
-#[cfg(test)]
-pub(crate) mod power;
-mod records;
+pub(crate) mod records;
 mod rewriting;
 mod stored;
 
@@ -22,6 +20,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
+use crate::keys;
 use journal::Journal;
 use records::Record;
 use rewriting::Rewriting;
@@ -433,6 +432,17 @@ impl Store {
         }
     }
 
+    /// Writes the journal anew whatever it is, and has something done between the first look and the writing.
+    #[cfg(test)]
+    pub(crate) fn rewrite_around(&self, meanwhile: impl FnOnce()) -> Result<(), Error> {
+        let inner = self.inner.read();
+        let Some(journal) = inner.journal.as_ref() else { return Ok(()) };
+        let (rewriting, live) = (journal.rewriting(inner.revision), inner.everything());
+        drop(inner);
+        meanwhile();
+        self.rewrite(rewriting, &live)
+    }
+
     fn rewrite(&self, rewriting: Rewriting, live: &[(Key, Stored)]) -> Result<(), Error> {
         let mut fresh = rewriting.write(live.iter().map(|(key, stored)| {
             (stored.revision, (&*key.resource, key.namespace.as_str(), key.name.as_str()), stored.bytes())
@@ -500,7 +510,7 @@ impl Inner {
 
     fn has_namespace(&self, namespace: &str) -> bool {
         let key = (String::new(), namespace.to_owned());
-        self.objects.get("namespaces").is_some_and(|objects| objects.contains_key(&key))
+        self.objects.get(keys::NAMESPACES).is_some_and(|objects| objects.contains_key(&key))
     }
 
     fn current(&self, key: &Key) -> Option<Stored> {

@@ -16,9 +16,11 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::clock;
 use crate::fields;
+use crate::keys::{DEPLOYMENTS, JOBS, PODS, REPLICA_SETS, SERVICES};
 use crate::kin::Kin;
 use crate::kinds::Resource;
-use crate::objects::{self, Actor, Operation};
+use crate::managed_fields::Operation;
+use crate::owners::{self, Actor};
 use crate::storage::{Expect, Key, Stored};
 
 /// Brings what belongs to a changed object into line with it.
@@ -33,11 +35,9 @@ pub(crate) fn settle(app: &Arc<App>, kin: &mut Kin, key: &Key, stored: &Stored) 
             owner_of(kin, stored, REPLICA_SETS, |owner, kin| replica_set::settle(app, kin, owner));
             say_ready(app, key);
         }
-        "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" | "persistentvolumeclaims" => {
-            say_ready(app, key)
-        }
+        "statefulsets.apps" | "daemonsets.apps" | JOBS | "persistentvolumeclaims" => say_ready(app, key),
         // The others never have a status to write, so that nothing is read for them.
-        "services" if stored.object()["spec"]["type"] == "LoadBalancer" => say_ready(app, key),
+        SERVICES if stored.object()["spec"]["type"] == "LoadBalancer" => say_ready(app, key),
         _ => {}
     }
 }
@@ -78,11 +78,11 @@ fn make(app: &Arc<App>, kin: &mut Kin, resource: &str, mut object: Value) {
     let Some(resource) = app.kinds.current().stored_under(resource).cloned() else { return };
     fields::stamp(&mut object);
     fields::set_meta(&mut object, "generation", 1.into());
-    objects::default(&resource, &mut object, Operation::Update);
+    resource.shape.default(&mut object);
     if crate::admit::create(app, &resource, &mut object).is_err() {
         return;
     }
-    let owners = objects::owners(&resource, None, &object, &controller(), "");
+    let owners = owners::after(&resource, None, &object, &controller(), "");
     fields::put_meta(&mut object, "managedFields", owners);
     let key = Key::new(&resource.key, fields::meta(&object, "namespace"), fields::name(&object));
     if let Ok(stored) = app.store.put(&key, &object, Expect::Absent) {
@@ -110,7 +110,7 @@ fn write_status(app: &App, key: &Key, stored: &Stored, status: Value) {
 }
 
 fn track(resource: &Resource, old: &Value, new: &mut Value, subresource: &str) {
-    let owners = objects::owners(resource, Some(old), new, &controller(), subresource);
+    let owners = owners::after(resource, Some(old), new, &controller(), subresource);
     fields::put_meta(new, "managedFields", owners);
 }
 
@@ -153,8 +153,4 @@ fn template_hash(template: &Value) -> String {
     digest[..10].iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
 }
 
-const DEPLOYMENTS: &str = "deployments.apps";
-const REPLICA_SETS: &str = "replicasets.apps";
-const PODS: &str = "pods";
-pub(crate) const BUDGETS: &str = "poddisruptionbudgets.policy";
 const AVAILABLE: &str = "Deployment has minimum availability.";

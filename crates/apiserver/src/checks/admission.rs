@@ -5,9 +5,9 @@
 use serde_json::{Value, json};
 
 use super::at::At;
-use super::grammar::{LABEL_1035, is_label_1035, qualified, segment, subdomain};
 use super::{selector, webhook};
 use crate::causes::Causes;
+use crate::grammar::{LABEL_1035, is_label_1035, qualified, segment, subdomain};
 use crate::kinds::Resource;
 use crate::validate::policy::{Gives, Scope};
 

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::at::At;
-use super::grammar::{LABEL_1035, is_label_1035, segment};
 use super::{selector, webhook};
 use crate::causes::{Cause, Causes};
 use crate::fields;
+use crate::grammar::{LABEL_1035, is_label_1035, segment};
 
 pub(super) fn api_service(object: &Value, spec: At<'_>, out: &mut Causes) {
     let (group, version) = (spec.get("group"), spec.get("version"));

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::grammar::{label, segment};
 use super::{resources, selector};
 use crate::causes::Causes;
+use crate::grammar::{label, segment};
 
 /// An autoscaler; `old` is what it was before.
 pub(super) fn autoscaler(object: &Value, old: Option<&Value>, out: &mut Causes) {

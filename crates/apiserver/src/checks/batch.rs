@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::at::{At, once, same};
-use super::grammar::{label, qualified};
 use super::{pod, schedule, selector, workload};
 use crate::causes::{Cause, Causes};
 use crate::fields;
+use crate::grammar::{label, qualified};
 
 /// A Job.
 pub(super) fn job(object: &Value, out: &mut Causes) {

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use super::at::{At, once};
 use super::facts::Pod;
-use super::grammar::{
-    config_key, inner_path, label, no_steps_back, port_name, qualified, subdomain, variable,
-};
 use super::{handler, resources, security};
 use crate::causes::{Cause, Causes};
+use crate::grammar::{
+    config_key, inner_path, label, no_steps_back, port_name, qualified, subdomain, variable,
+};
 use crate::quantity;
 
 /// What every kind of container is checked for.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::grammar::config_key;
 use crate::causes::Cause;
 use crate::fields::{get, text};
+use crate::grammar::config_key;
 
 /// What is wrong with a ConfigMap.
 pub(super) fn config_map(object: &Value) -> Vec<Cause> {

@@ -11,9 +11,9 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::grammar::{LABEL_1035, is_label_1035};
 use crate::causes::Cause;
 use crate::fields::{self, text};
+use crate::grammar::{LABEL_1035, is_label_1035};
 use crate::validate::field_path;
 
 /// What is wrong with a definition.
@@ -104,7 +104,7 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
     }
     if group.is_empty() {
         causes.push(Cause::required("spec.group", ""));
-    } else if let Some(why) = super::grammar::subdomain(group).first() {
+    } else if let Some(why) = crate::grammar::subdomain(group).first() {
         causes.push(Cause::invalid("spec.group", &json!(group), why));
     } else if !group.contains('.') {
         causes.push(Cause::invalid("spec.group", &json!(group), "should be a domain with at least one dot"));

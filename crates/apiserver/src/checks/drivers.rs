@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::at::At;
-use super::grammar::{qualified, subdomain};
 use super::{resources, selector, storage};
 use crate::causes::Causes;
+use crate::grammar::{qualified, subdomain};
 
 pub(super) fn csi_driver(spec: At<'_>, out: &mut Causes) {
     for (field, told) in [

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::at::{At, same};
-use super::grammar::qualified;
 use crate::causes::{Cause, Causes};
 use crate::fields;
+use crate::grammar::qualified;
 
 /// An Event; `old` is what it was before.
 pub(super) fn event(object: &Value, old: Option<&Value>, out: &mut Causes) {

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::at::At;
-use super::grammar::{label, subdomain};
 use super::selector;
 use crate::causes::Causes;
+use crate::grammar::{label, subdomain};
 
 pub(super) fn flow_schema(name: &str, spec: At<'_>, out: &mut Causes) {
     let precedence = spec.get("matchingPrecedence");

@@ -2,8 +2,8 @@
 
 use super::at::At;
 use super::facts::Pod;
-use super::grammar::{header, port_name};
 use crate::causes::Causes;
+use crate::grammar::{header, port_name};
 
 /// A liveness or startup probe.
 pub(super) fn liveness(probe: At<'_>, out: &mut Causes) {

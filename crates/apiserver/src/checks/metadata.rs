@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use super::grammar::{ip, label, label_value, qualified, segment, subdomain};
 use crate::causes::Cause;
 use crate::fields::{self, get, text};
+use crate::grammar::{ip, label, label_value, qualified, segment, subdomain};
+use crate::keys;
 use crate::kinds::Resource;
 
 /// What is wrong with the name of a new object.
@@ -226,7 +227,7 @@ fn is_loose(finalizer: &str) -> bool {
 fn is_strict(resource: &Resource) -> bool {
     let loose = matches!(
         &*resource.key,
-        crate::crds::KEY | "apiservices.apiregistration.k8s.io" | "leases.coordination.k8s.io"
+        keys::DEFINITIONS | "apiservices.apiregistration.k8s.io" | "leases.coordination.k8s.io"
     );
     resource.custom.is_none()
         && !loose

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::at::{At, same};
-use super::grammar::{address, cidr, label, port_name, subdomain, wildcard};
 use super::selector;
 use crate::causes::{Cause, Causes};
+use crate::grammar::{address, cidr, label, port_name, subdomain, wildcard};
 
 /// An Ingress.
 pub(super) fn ingress(object: &Value, out: &mut Causes) {

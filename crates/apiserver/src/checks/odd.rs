@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::admission;
 use super::at::At;
-use super::grammar;
 use crate::fields;
+use crate::grammar;
 use crate::kinds::Resource;
 use crate::quantity;
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::at::{At, once};
 use super::facts::{Claims, Pod};
-use super::grammar::{ip, label, qualified, search_path, subdomain};
 use super::{container, resources, scheduling, security, selector, volume};
 use crate::causes::{Cause, Causes};
+use crate::grammar::{ip, label, qualified, search_path, subdomain};
 
 /// Whether a pod or a template of one is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::at::{At, same};
 use super::{difference, scheduling};
-use crate::admit::quality;
 use crate::causes::Causes;
 use crate::fields;
+use crate::quality::quality;
 
 /// What is wrong with a change of a Pod, made through one of its doors.
 pub(super) fn changed(new: &Value, old: &Value, subresource: &str, out: &mut Causes) {

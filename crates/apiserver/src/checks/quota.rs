@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::at::{At, once};
-use super::grammar::qualified;
 use super::resources::{self, nanos};
 use crate::causes::Causes;
+use crate::grammar::qualified;
 
 /// A ResourceQuota; `old` is what it was before.
 pub(super) fn quota(object: &Value, old: Option<&Value>, out: &mut Causes) {

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::at::At;
-use super::grammar::{cidr, segment};
 use super::selector;
 use crate::causes::Causes;
+use crate::grammar::{cidr, segment};
 
 /// What an address belongs to.
 pub(super) fn parent(at: At<'_>, out: &mut Causes) {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::at::{At, NEGATIVE};
 use super::facts::Claims;
-use super::grammar::{label, qualified};
 use crate::causes::{Cause, Causes};
+use crate::grammar::{label, qualified};
 use crate::quantity;
 
 /// What a container requests and is limited to; `claims` are the names of the pod's claims.

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::at::At;
-use super::grammar::segment;
 use super::{list, selector};
 use crate::causes::{Cause, Causes};
 use crate::fields::text;
+use crate::grammar::segment;
 
 /// What is wrong with a Role or ClusterRole.
 pub(super) fn role(object: &Value) -> Vec<Cause> {

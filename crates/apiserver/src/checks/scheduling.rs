@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::at::At;
-use super::grammar::{label, label_value, qualified};
 use super::selector::{self, Values};
 use crate::causes::{Cause, Causes};
+use crate::grammar::{label, label_value, qualified};
 
 /// The taints that a pod bears with.
 pub(super) fn tolerations(list: At<'_>, out: &mut Causes) {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::at::At;
-use super::grammar::inner_path;
 use crate::causes::Causes;
+use crate::grammar::inner_path;
 
 /// The context of a pod.
 pub(super) fn of_pod(at: At<'_>, spec: At<'_>, out: &mut Causes) {

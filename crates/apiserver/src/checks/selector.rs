@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::grammar::{label, label_value, qualified, segment, subdomain};
 use crate::causes::Causes;
+use crate::grammar::{label, label_value, qualified, segment, subdomain};
 
 /// Labels: keys and values of their grammars.
 pub(super) fn labels(at: At<'_>, out: &mut Causes) {

@@ -6,10 +6,9 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::at::{At, once, same};
-use super::grammar::{address, cidr, ip, label, qualified, subdomain};
 use super::{handler, selector};
-use crate::addresses::needs_health_port;
 use crate::causes::{Cause, Causes};
+use crate::grammar::{address, cidr, ip, label, qualified, subdomain};
 
 /// A Service; `old` is what it was before.
 pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Causes) {
@@ -65,6 +64,12 @@ pub(crate) fn stated_addresses(object: &Value) -> Vec<Cause> {
     let root = At::root(object, "");
     addresses(root.get("spec"), is_headless(object), &mut out);
     out.told()
+}
+
+/// True when something outside has to know which nodes serve.
+pub(crate) fn needs_health_port(service: &Value) -> bool {
+    let spec = &service["spec"];
+    spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
 }
 
 /// True for a Service without an address of its own.

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::at::At;
-use super::grammar::{label, subdomain};
 use crate::causes::{Cause, Causes};
+use crate::grammar::{label, subdomain};
 
 pub(super) fn certificate_request(root: At<'_>, out: &mut Causes) {
     let spec = root.get("spec");

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::at::{At, same};
-use super::grammar::{address, ip, label, label_value, qualified, subdomain};
 use super::{resources, scheduling, selector, service, workload};
 use crate::causes::{Cause, Causes};
 use crate::fields;
+use crate::grammar::{address, ip, label, label_value, qualified, subdomain};
 
 /// Lease: positive durations.
 pub(super) fn lease(object: &Value, out: &mut Causes) {

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::at::At;
-use super::grammar::{label, no_steps_back};
 use crate::causes::{Cause, Causes};
+use crate::grammar::{label, no_steps_back};
 
 /// A part of a source that must be there.
 pub(super) fn needs(at: At<'_>, fields: &[&str], out: &mut Causes) {

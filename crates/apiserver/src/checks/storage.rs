@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::at::{At, same};
 use super::difference;
-use super::grammar::{qualified, subdomain};
 use super::resources::nanos;
 use super::selector;
 use super::sources::{self, needs};
 use crate::causes::{Cause, Causes};
 use crate::fields;
+use crate::grammar::{qualified, subdomain};
 
 /// A claim.
 pub(super) fn claim(object: &Value, out: &mut Causes) {

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::at::At;
 use super::container::{self, InVolume};
-use super::grammar::{file_path, inner_path, label, subdomain};
 use super::sources::{self, needs};
 use super::{selector, storage};
 use crate::causes::Causes;
+use crate::grammar::{file_path, inner_path, label, subdomain};
 use crate::quantity;
 
 /// Checks the volumes, and gives back those that containers may mount.

@@ -5,8 +5,8 @@
 use serde_json::json;
 
 use super::at::At;
-use super::grammar::{LABEL_1035, is_label_1035, subdomain};
 use crate::causes::Causes;
+use crate::grammar::{LABEL_1035, is_label_1035, subdomain};
 
 /// The place where a webhook is asked: an address or a Service.
 pub(super) fn client(at: At<'_>, out: &mut Causes) {

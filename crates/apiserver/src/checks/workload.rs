@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::at::{At, same};
-use super::grammar::{label, percent};
 use super::{pod, selector, storage};
 use crate::causes::{Cause, Causes};
+use crate::grammar::{label, percent};
 
 /// A Deployment.
 pub(super) fn deployment(object: &Value, out: &mut Causes) {

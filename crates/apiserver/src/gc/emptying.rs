@@ -13,6 +13,7 @@ use crate::definitions;
 use crate::deletion;
 use crate::fields;
 use crate::follow_ups;
+use crate::keys;
 use crate::storage::{Expect, Key, Refused};
 
 /// One round of emptying a namespace that is on its way out; false when something could not be written.
@@ -140,7 +141,7 @@ impl Rest {
 /// Deletes the objects of a definition that is on its way out, then lets it go; false when something could not be
 /// written.
 pub(crate) fn definition(app: &App, name: &str) -> bool {
-    let key = Key::new(&Arc::from(crds::KEY), "", name);
+    let key = Key::new(&Arc::from(keys::DEFINITIONS), "", name);
     let Some(stored) = app.store.get(&key) else { return true };
     let definition = stored.object();
     if !fields::is_deleting(&definition) || !fields::finalizers(&definition).contains(&crds::CLEANUP) {
@@ -164,7 +165,7 @@ pub(crate) fn definition(app: &App, name: &str) -> bool {
         went
     };
     if let Ok(true) = went {
-        follow_ups::deleted(app, crds::KEY);
+        follow_ups::deleted(app, keys::DEFINITIONS);
     }
     done && went.is_ok()
 }

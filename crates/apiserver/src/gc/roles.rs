@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::fields;
-use crate::gathered::{CLUSTER_ROLES, gathers, rules};
-use crate::objects::{self, Actor, Operation};
+use crate::gathered::{gathers, rules};
+use crate::keys::CLUSTER_ROLES;
+use crate::managed_fields::Operation;
+use crate::owners::{self, Actor};
 use crate::storage::{Expect, Key, Parsed, Refused};
 
 /// Writes into all roles that gather what they gather; false when one of them could not be written.
@@ -35,7 +37,7 @@ fn write(app: &App, role: &Value, roles: &Parsed) -> bool {
     new["rules"] = gathered.into();
     if let Some(resource) = app.kinds.current().stored_under(&key.resource) {
         let actor = Actor { manager: MANAGER.into(), operation: Operation::Update };
-        let owners = objects::owners(resource, Some(&old), &new, &actor, "");
+        let owners = owners::after(resource, Some(&old), &new, &actor, "");
         fields::put_meta(&mut new, "managedFields", owners);
     }
     !matches!(app.store.put(&key, &new, Expect::Revision(stored.revision)), Err(Refused::Disk(_)))

@@ -8,7 +8,10 @@ use crate::convert;
 use crate::fields;
 use crate::follow_ups;
 use crate::http::Answer;
-use crate::objects::{self, Actor, Operation};
+use crate::keys;
+use crate::managed_fields::Operation;
+use crate::objects;
+use crate::owners::{self, Actor};
 use crate::status_error::Status;
 use crate::storage::{Expect, Stored};
 
@@ -36,7 +39,7 @@ pub(crate) fn create(
     }
     let object = filled(call, object)?;
     let object = prepared(call, object, actor)?;
-    crate::admit::check_rights(call, &object, None)?;
+    super::rights::check(call, &object, None)?;
     let stored = store(call, &object, options)?;
     if options.dry_run {
         let mut shown = stored.object();
@@ -105,7 +108,7 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     if resource.subresource("status").is_some() && &*resource.key != "nodes" {
         fields::remove(&mut object, "status");
     }
-    if &*resource.key == crate::certificates::KEY {
+    if &*resource.key == keys::CERTIFICATE_REQUESTS {
         crate::certificates::prepare(&call.request.user, &mut object);
     }
     // Changes of these are counted alone.
@@ -115,11 +118,11 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     let labels = fields::get(&object, &["metadata", "labels"]).and_then(Value::as_object);
     let is_labelled = labels.is_some_and(|labels| !labels.is_empty());
     objects::default(resource, &mut object, actor.operation);
-    let owners = objects::owners(resource, None, &object, actor, "");
+    let owners = owners::after(resource, None, &object, actor, "");
     crate::gates::drop_disabled(&resource.key, None, &mut object);
     crate::admit::create(call.app, resource, &mut object)?;
     let name = fields::name(&object).to_owned();
-    if &*resource.key == "jobs.batch" && !is_labelled {
+    if &*resource.key == keys::JOBS && !is_labelled {
         // A Job without labels has those of its pods.
         let labels = object["spec"]["template"]["metadata"]["labels"].clone();
         fields::set_meta(&mut object, "labels", labels);

@@ -17,11 +17,11 @@ use crate::deletion::DeleteOptions;
 use crate::fields;
 use crate::follow_ups;
 use crate::http::Answer;
+use crate::keys::BUDGETS;
 use crate::objects;
 use crate::select;
 use crate::status_error::Status;
 use crate::storage::{Expect, Key, Refused, Stored};
-use crate::workloads::BUDGETS;
 use crate::workloads::budget::Count;
 
 /// Deletes a Pod as an Eviction asks.

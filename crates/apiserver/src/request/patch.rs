@@ -6,7 +6,9 @@ use super::update::{self, By, Change, Outcome};
 use crate::call::{Call, Options, RETRIES, Written};
 use crate::fields;
 use crate::http::{APPLY_TYPE, Answer};
-use crate::objects::{self, Actor, Operation, Patch, PatchKind};
+use crate::managed_fields::Operation;
+use crate::objects::{self, Patch, PatchKind};
+use crate::owners::Actor;
 use crate::status_error::{Details, Status};
 
 /// Patches the object of the path.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Options, RETRIES};
 use crate::fields;
 use crate::http::Answer;
+use crate::keys;
 use crate::objects;
 use crate::status_error::Status;
 use crate::storage::{Expect, Key, Refused};
@@ -46,7 +47,7 @@ pub(crate) fn bind(call: &Call<'_>) -> Result<Answer, Status> {
 }
 
 fn assign(call: &Call<'_>, name: &str, binding: &Value, options: &Options) -> Result<(), Status> {
-    let key = Key::new(&"pods".into(), &call.namespace, name);
+    let key = Key::new(&keys::PODS.into(), &call.namespace, name);
     let conflict = |resource: &str, why: &str| Status::conflict("", resource, name, why);
     for _ in 0..RETRIES {
         let stored = call.app.store.get(&key).ok_or_else(|| Status::not_found("", "pods", name))?;

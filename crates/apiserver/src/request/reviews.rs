@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
-use crate::auth::{self, Attributes, User, token};
+use crate::auth::{self, Attributes, token};
 use crate::call::Call;
 use crate::causes::Cause;
 use crate::clock;
@@ -13,8 +13,10 @@ use crate::fields::{self, text};
 use crate::http::Answer;
 use crate::kinds::Resource;
 use crate::objects;
+use crate::owners;
 use crate::status_error::Status;
 use crate::storage::Key;
+use crate::user::User;
 
 /// Kinds that have no store behind them.
 pub(crate) fn is_review(resource: &Resource) -> bool {
@@ -41,7 +43,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
     let user = &call.request.user;
     let resource = &call.resource;
     let gvk = GroupVersionKind::new(&*resource.group, &*resource.version, kind);
-    let track = |out: &mut Value| objects::track_once(&gvk, &review, out, &options.manager, "");
+    let track = |out: &mut Value| owners::track_once(&gvk, &review, out, &options.manager, "");
     match kind {
         "SelfSubjectReview" => {
             out["metadata"] = json!({});
@@ -238,7 +240,7 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
         metadata[key] = value;
     }
     let mut noted = json!({"metadata": {}});
-    objects::track_once(&kinds[0], &request, &mut noted, &options.manager, "token");
+    owners::track_once(&kinds[0], &request, &mut noted, &options.manager, "token");
     fields::copy_field(&mut metadata, &noted["metadata"], "managedFields");
     let reference = request["spec"]["boundObjectRef"].take();
     Ok(Answer::json(

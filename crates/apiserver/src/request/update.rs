@@ -9,7 +9,10 @@ use crate::deletion;
 use crate::fields;
 use crate::follow_ups;
 use crate::http::Answer;
-use crate::objects::{self, Actor, Operation};
+use crate::keys;
+use crate::managed_fields::Operation;
+use crate::objects;
+use crate::owners::{self, Actor};
 use crate::status_error::Status;
 use crate::storage::{Expect, Refused, Stored};
 
@@ -99,15 +102,15 @@ pub(crate) fn apply(
     let resource = &call.resource;
     objects::default(resource, &mut new, actor.operation);
     // An apply has said it already.
-    let owners = (change.by != By::Apply)
-        .then(|| objects::owners(resource, Some(old), &new, actor, &call.subresource));
+    let owners =
+        (change.by != By::Apply).then(|| owners::after(resource, Some(old), &new, actor, &call.subresource));
     crate::admit::update(call, old, &mut new)?;
     let (causes, tolerated) = objects::validate_update(resource, &new, old, &call.subresource);
     *call.tolerated.lock() = tolerated;
     if !causes.is_empty() {
         return Err(call.invalid(&call.name, causes));
     }
-    crate::admit::check_rights(call, &new, Some(old))?;
+    super::rights::check(call, &new, Some(old))?;
     raise_generation(call, old, &mut new);
     let mut written = convert::to_storage(new, resource);
     if let Some(custom) = &resource.custom {
@@ -301,12 +304,12 @@ fn keep_other_half(call: &Call<'_>, old: &Value, new: &mut Value) {
             if resource.subresource("status").is_some() {
                 fields::copy_field(new, old, "status");
             }
-            if &*resource.key == "namespaces" {
+            if &*resource.key == keys::NAMESPACES {
                 fields::copy_field(new, old, "spec");
             }
         }
     }
-    if &*resource.key == crate::certificates::KEY {
+    if &*resource.key == keys::CERTIFICATE_REQUESTS {
         crate::certificates::keep_rest(&call.subresource, old, new);
     }
 }
@@ -337,13 +340,13 @@ fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
         return;
     }
     // This is counted at its making alone.
-    if &*call.resource.key == "priorityclasses.scheduling.k8s.io" {
+    if &*call.resource.key == keys::PRIORITY_CLASSES {
         return;
     }
     let skipped = ["metadata", "apiVersion", "status"];
     let has_status = call.resource.subresource("status").is_some();
     // Annotations of a Deployment count as what is wanted of it.
-    let noted = &*call.resource.key == "deployments.apps"
+    let noted = &*call.resource.key == keys::DEPLOYMENTS
         && call.subresource.is_empty()
         && old["metadata"]["annotations"] != new["metadata"]["annotations"];
     // So do labels of slices.

@@ -8,10 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use super::power::{Image, Machine};
 use super::{Options, Running, State, Sync, start_on};
 use crate::gc;
 use crate::storage::disk::{Disk, Step};
-use crate::storage::power::{Image, Machine, length_of_mark};
+use crate::storage::records::length_of_mark;
 
 /// The administrator.
 #[derive(Clone)]

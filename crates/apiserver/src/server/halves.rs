@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::disks::{Client, MAPS, SOON, owned, things, web};
+use super::power::{Image, Machine};
 use super::{Options, State, start_on};
 use crate::conditions::holds;
 use crate::fields;
+use crate::keys;
 use crate::storage::disk::Disk;
-use crate::storage::power::{Image, Machine};
 use crate::storage::{Key, Store};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +108,7 @@ fn half_done(store: &Store) -> Vec<String> {
             wrong.push(format!("{namespace} has no account"));
         }
     }
-    for definition in all(store, crate::crds::KEY) {
+    for definition in all(store, keys::DEFINITIONS) {
         let named = definition["spec"]["names"] == definition["status"]["acceptedNames"];
         let settled = named && holds(&definition, "Established");
         if !fields::is_deleting(&definition) && !settled {
@@ -120,11 +121,11 @@ fn half_done(store: &Store) -> Vec<String> {
 /// What is gone in the end.
 fn undone(store: &Store) -> Vec<String> {
     let mut left = Vec::new();
-    for resource in ["namespaces", crate::crds::KEY, "configmaps", "deployments.apps"] {
+    for resource in ["namespaces", keys::DEFINITIONS, "configmaps", "deployments.apps"] {
         let going = all(store, resource).into_iter().filter(fields::is_deleting);
         left.extend(going.map(|object| format!("{object} goes")));
     }
-    let definition = Key::new(&crate::crds::KEY.into(), "", "things.example.org");
+    let definition = Key::new(&keys::DEFINITIONS.into(), "", "things.example.org");
     if store.get(&definition).is_none() {
         left.extend(all(store, "things.example.org").iter().map(|thing| format!("{thing} is of nothing")));
     }

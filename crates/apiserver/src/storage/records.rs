@@ -173,6 +173,13 @@ const TAG: usize = 16;
 /// Bytes of the longest record: the largest object, and more than its names can take.
 const LARGEST_SEALED: usize = super::stored::LARGEST + (64 << 10);
 
+/// Bytes of what is noted after a flush, which is no object.
+#[cfg(test)]
+pub(crate) fn length_of_mark() -> usize {
+    use aes_gcm::KeyInit;
+    mark(&Aes256Gcm::new(&[0; 32].into()), 0, 0).expect("a mark is sealed").len()
+}
+
 #[cfg(test)]
 mod tests {
     use aes_gcm::aead::KeyInit;

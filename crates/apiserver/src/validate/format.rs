@@ -41,8 +41,8 @@ pub(super) fn is_valid(format: &str, text: &str) -> bool {
         "ssn" => SSN.is_match(text),
         "hexcolor" => HEX_COLOR.is_match(text),
         "rgbcolor" => RGB_COLOR.is_match(text),
-        "k8sshortname" => crate::checks::dns_label(text).is_empty(),
-        "k8slongname" => crate::checks::dns_subdomain(text).is_empty(),
+        "k8sshortname" => crate::grammar::label(text).is_empty(),
+        "k8slongname" => crate::grammar::subdomain(text).is_empty(),
         "byte" => {
             use base64::Engine as _;
             !text.is_empty() && base64::engine::general_purpose::STANDARD.decode(text).is_ok()

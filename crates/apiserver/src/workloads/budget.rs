@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::{BUDGETS, PODS, write_status};
+use super::write_status;
 use crate::app::App;
 use crate::clock;
 use crate::conditions::holds;
 use crate::fields::{self, get, text};
+use crate::keys::{BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS};
 use crate::kinds::Resource;
 use crate::select;
 use crate::storage::Key;
@@ -349,16 +350,16 @@ const ALLOWED: &str = "DisruptionAllowed";
 const COUNTED: [&str; 7] = [
     BUDGETS,
     PODS,
-    "deployments.apps",
-    "replicasets.apps",
+    DEPLOYMENTS,
+    REPLICA_SETS,
     "statefulsets.apps",
     "daemonsets.apps",
     "replicationcontrollers",
 ];
 /// Workloads that are said to have pods.
 const WORKLOADS: [(&str, &str); 4] = [
-    ("deployments.apps", "Deployment"),
-    ("replicasets.apps", "ReplicaSet"),
+    (DEPLOYMENTS, "Deployment"),
+    (REPLICA_SETS, "ReplicaSet"),
     ("statefulsets.apps", "StatefulSet"),
     ("daemonsets.apps", "DaemonSet"),
 ];

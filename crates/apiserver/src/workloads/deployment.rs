@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{
-    AVAILABLE, REPLICA_SETS, alive, children, condition, make, ready, reference, replica_set, template_hash,
-    write, write_status,
+    AVAILABLE, alive, children, condition, make, ready, reference, replica_set, template_hash, write,
+    write_status,
 };
 use crate::app::App;
 use crate::fields::{self, get};
+use crate::keys::REPLICA_SETS;
 use crate::kin::Kin;
 use crate::storage::Key;
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{AVAILABLE, PODS, condition, finished, template_hash};
+use super::{AVAILABLE, condition, finished, template_hash};
 use crate::fields::{self, get};
+use crate::keys::{DEPLOYMENTS, JOBS, PODS, REPLICA_SETS, SERVICES};
 
 /// The status that a ready workload has; `None` for kinds that have none.
 pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
@@ -11,7 +12,7 @@ pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
     let replicas = get(object, &["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(1);
     let old = &object["status"];
     let mut status = match resource {
-        "deployments.apps" => {
+        DEPLOYMENTS => {
             let mut status = json!({"observedGeneration": generation});
             counts(
                 &mut status,
@@ -41,19 +42,19 @@ pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
             "currentNumberScheduled": 1, "numberMisscheduled": 0, "desiredNumberScheduled": 1, "numberReady": 1,
             "observedGeneration": generation, "updatedNumberScheduled": 1, "numberAvailable": 1,
         }),
-        "replicasets.apps" => {
+        REPLICA_SETS => {
             let mut status =
                 json!({"replicas": replicas, "observedGeneration": generation, "terminatingReplicas": 0});
             counts(&mut status, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], replicas);
             status
         }
         PODS => return Some(finished::pod(object)),
-        "jobs.batch" => return finished::job(object),
+        JOBS => return finished::job(object),
         "persistentvolumeclaims" => return Some(finished::claim(object)),
-        "services" => return finished::balanced(object),
+        SERVICES => return finished::balanced(object),
         _ => return None,
     };
-    if resource == "deployments.apps"
+    if resource == DEPLOYMENTS
         && let Some(collisions) = old.get("collisionCount")
     {
         status["collisionCount"] = collisions.clone();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{PODS, alive, children, make, ready, reference, write_status};
+use super::{alive, children, make, ready, reference, write_status};
 use crate::app::App;
 use crate::clock;
 use crate::fields::{self, get};
+use crate::keys::PODS;
 use crate::kin::Kin;
 use crate::storage::Key;
 

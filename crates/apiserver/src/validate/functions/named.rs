@@ -8,8 +8,8 @@ use cel::Value;
 use cel::objects::Opaque;
 
 use super::{Function, listed, optional, text_of, texted};
-use crate::checks;
 use crate::go_text;
+use crate::grammar;
 use crate::validate::format::is_valid;
 
 /// One of [`FORMATS`].
@@ -46,14 +46,14 @@ pub(super) fn constants() -> impl Iterator<Item = (&'static str, Value)> {
 
 /// The function that gives a format, and what is wrong with a text that should have it.
 const FORMATS: [(&str, Faults); 13] = [
-    ("format.dns1123Label", checks::dns_label),
-    ("format.dns1123Subdomain", checks::dns_subdomain),
-    ("format.dns1035Label", checks::label_1035),
-    ("format.qualifiedName", checks::label_key),
-    ("format.dns1123LabelPrefix", |text| checks::dns_label(&without_dash(text))),
-    ("format.dns1123SubdomainPrefix", |text| checks::dns_subdomain(&without_dash(text))),
-    ("format.dns1035LabelPrefix", |text| checks::label_1035(&without_dash(text))),
-    ("format.labelValue", checks::label_value),
+    ("format.dns1123Label", grammar::label),
+    ("format.dns1123Subdomain", grammar::subdomain),
+    ("format.dns1035Label", grammar::label_1035),
+    ("format.qualifiedName", grammar::qualified),
+    ("format.dns1123LabelPrefix", |text| grammar::label(&without_dash(text))),
+    ("format.dns1123SubdomainPrefix", |text| grammar::subdomain(&without_dash(text))),
+    ("format.dns1035LabelPrefix", |text| grammar::label_1035(&without_dash(text))),
+    ("format.labelValue", grammar::label_value),
     ("format.uri", |text| {
         let why = || format!("parse {}: invalid URI for request", go_text::quoted(text));
         fault(is_valid("uri", text), why)

@@ -126,7 +126,7 @@ fn url(text: &str) -> Option<Url> {
     let url = |scheme: &str, host: &str, path: &str| Url {
         scheme: scheme.to_lowercase(),
         // The zone of an address is not escaped any more.
-        host: crate::http::decoded_path(host),
+        host: crate::escapes::decoded_path(host),
         path: path.to_owned(),
         query: query.to_owned(),
     };
@@ -229,12 +229,12 @@ fn query(url: &Url) -> Value {
     let mut all: std::collections::HashMap<Key, Value> = std::collections::HashMap::new();
     for part in url.query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let name = Key::from(crate::http::decoded(name));
+        let name = Key::from(crate::escapes::decoded(name));
         let before = match all.get(&name) {
             Some(Value::List(items)) => items.to_vec(),
             _ => Vec::new(),
         };
-        all.insert(name, listed([before, vec![texted(crate::http::decoded(value))]].concat()));
+        all.insert(name, listed([before, vec![texted(crate::escapes::decoded(value))]].concat()));
     }
     Value::Map(all.into())
 }

@@ -8,13 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aes_gcm::{Aes256Gcm, KeyInit};
 use parking_lot::Mutex;
 
-use super::disk::{Disk, Step};
-use super::{Expect, Key, Store};
+use super::kept;
 use crate::error::Error;
-use crate::server::kept;
+use crate::storage::disk::{Disk, Step};
+use crate::storage::{Expect, Key, Store};
 
 /// Names, of files by number and of folders.
 type Names = BTreeMap<PathBuf, Option<usize>>;
@@ -347,16 +346,6 @@ impl Machine {
         self.say(Event::Flushed);
     }
 
-    /// Writes the file anew, and something else meanwhile.
-    fn rewrite(&self, store: &Store, meanwhile: impl FnOnce()) {
-        let inner = store.inner.read();
-        let journal = inner.journal.as_ref().expect("it keeps a state");
-        let (rewriting, live) = (journal.rewriting(inner.revision), inner.everything());
-        drop(inner);
-        meanwhile();
-        store.rewrite(rewriting, &live).expect("it is written anew");
-    }
-
     /// Cuts the power at every step, and looks what is there afterwards; returns how many disks were looked at.
     fn cut_everywhere(&self, base: &Objects, chances: u64) -> usize {
         let events = self.log.lock().events.clone();
@@ -380,12 +369,6 @@ impl Machine {
         }
         seen.len()
     }
-}
-
-/// Bytes of what is noted after a flush, which is no object.
-pub(crate) fn length_of_mark() -> usize {
-    let cipher = Aes256Gcm::new(&[0; 32].into());
-    super::records::mark(&cipher, 0, 0).expect("a mark is sealed").len()
 }
 
 /// Objects by name, with revision and number.
@@ -464,14 +447,16 @@ fn live(machine: &Machine) {
     let store = machine.start().expect("it starts after a kill");
     machine.put(&store, "a", 6);
     machine.flush(&store);
-    machine.rewrite(&store, || {});
+    store.rewrite_around(|| {}).expect("it is written anew");
     machine.put(&store, "b", 7);
     machine.flush(&store);
-    machine.rewrite(&store, || {
-        machine.put(&store, "e", 8);
-        machine.flush(&store);
-        machine.put(&store, "a", 9);
-    });
+    store
+        .rewrite_around(|| {
+            machine.put(&store, "e", 8);
+            machine.flush(&store);
+            machine.put(&store, "a", 9);
+        })
+        .expect("it is written anew");
     machine.put(&store, "c", 10);
     machine.flush(&store);
     machine.delete(&store, "a");

@@ -20,7 +20,7 @@ pub(crate) fn label_1035(name: &str) -> Vec<String> {
     whys
 }
 
-pub(super) fn is_label_1035(text: &str) -> bool {
+pub(crate) fn is_label_1035(text: &str) -> bool {
     text.len() <= 63 && begins_as_label(text)
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn segment(name: &str) -> Vec<String> {
 }
 
 /// What is wrong with a host such as `*.example.com`.
-pub(super) fn wildcard(name: &str) -> Vec<String> {
+pub(crate) fn wildcard(name: &str) -> Vec<String> {
     let mut whys = no_longer_than(name, 253);
     if !name.strip_prefix("*.").is_some_and(is_subdomain) {
         whys.push(WILDCARD.into());
@@ -129,7 +129,7 @@ pub(super) fn wildcard(name: &str) -> Vec<String> {
 }
 
 /// Labels of which each may begin with one `_` and hold more, as DNS search paths do.
-pub(super) fn search_path(name: &str) -> Vec<String> {
+pub(crate) fn search_path(name: &str) -> Vec<String> {
     let part = |part: &str| {
         let rest = part.strip_prefix('_').unwrap_or(part);
         !rest.starts_with('_') && is_label(&rest.replace('_', "a")) && !rest.ends_with('_')
@@ -142,7 +142,7 @@ pub(super) fn search_path(name: &str) -> Vec<String> {
 }
 
 /// What is wrong with the name of a port.
-pub(super) fn port_name(name: &str) -> Vec<String> {
+pub(crate) fn port_name(name: &str) -> Vec<String> {
     let mut whys = no_longer_than(name, 15);
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || !name.bytes().all(letter) {
@@ -161,13 +161,13 @@ pub(super) fn port_name(name: &str) -> Vec<String> {
 }
 
 /// What is wrong with the name of an environment variable.
-pub(super) fn variable(name: &str) -> Vec<String> {
+pub(crate) fn variable(name: &str) -> Vec<String> {
     let printable = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'=';
     if name.bytes().all(printable) { Vec::new() } else { vec![VARIABLE.into()] }
 }
 
 /// What is wrong with a key of a ConfigMap or Secret.
-pub(super) fn config_key(key: &str) -> Vec<String> {
+pub(crate) fn config_key(key: &str) -> Vec<String> {
     let mut whys = no_longer_than(key, 253);
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
         whys.push(CONFIG_KEY.into());
@@ -181,20 +181,20 @@ pub(super) fn config_key(key: &str) -> Vec<String> {
 }
 
 /// What is wrong with a share such as `25%`.
-pub(super) fn percent(text: &str) -> Vec<String> {
+pub(crate) fn percent(text: &str) -> Vec<String> {
     let digits = text.strip_suffix('%').unwrap_or_default();
     let right = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if right { Vec::new() } else { vec![PERCENT.into()] }
 }
 
 /// What is wrong with the name of an HTTP header.
-pub(super) fn header(name: &str) -> Vec<String> {
+pub(crate) fn header(name: &str) -> Vec<String> {
     let right = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if right { Vec::new() } else { vec![HEADER.into()] }
 }
 
 /// The address that a text stands for; leading zeros are taken as decimal.
-pub(super) fn address(text: &str) -> Option<IpAddr> {
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
     let part = |part: &str| match part.trim_start_matches('0') {
         "" if !part.is_empty() => "0".to_owned(),
         rest => rest.to_owned(),
@@ -204,7 +204,7 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// What is wrong with an address.
-pub(super) fn ip(text: &str) -> Vec<String> {
+pub(crate) fn ip(text: &str) -> Vec<String> {
     let why = match (address(text), text.parse::<IpAddr>()) {
         (None, _) => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
         (_, Err(_)) => "must not have leading 0s",
@@ -217,7 +217,7 @@ pub(super) fn ip(text: &str) -> Vec<String> {
 }
 
 /// What is wrong with a range of addresses.
-pub(super) fn cidr(text: &str) -> Vec<String> {
+pub(crate) fn cidr(text: &str) -> Vec<String> {
     let (start, length) = text.split_once('/').unwrap_or((text, ""));
     let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
     let bits = length.parse::<u32>().ok().filter(|_| digits);
@@ -246,7 +246,7 @@ fn range_fault(start: IpAddr, bits: u32) -> Option<&'static str> {
 }
 
 /// What is wrong with a path inside a volume.
-pub(super) fn inner_path(path: &str) -> Vec<String> {
+pub(crate) fn inner_path(path: &str) -> Vec<String> {
     let mut whys = Vec::new();
     if path.starts_with('/') {
         whys.push("must be a relative path".into());
@@ -256,7 +256,7 @@ pub(super) fn inner_path(path: &str) -> Vec<String> {
 }
 
 /// The same for a file that the server does not keep for itself.
-pub(super) fn file_path(path: &str) -> Vec<String> {
+pub(crate) fn file_path(path: &str) -> Vec<String> {
     let mut whys = inner_path(path);
     if path.starts_with("..") && !path.starts_with("../") {
         whys.push("must not start with '..'".into());
@@ -265,12 +265,12 @@ pub(super) fn file_path(path: &str) -> Vec<String> {
 }
 
 /// A path does not lead out.
-pub(super) fn no_steps_back(path: &str) -> Vec<String> {
+pub(crate) fn no_steps_back(path: &str) -> Vec<String> {
     let back = path.split('/').any(|part| part == "..");
     if back { vec!["must not contain '..'".into()] } else { Vec::new() }
 }
 
-pub(super) const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+pub(crate) const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const WORD: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
