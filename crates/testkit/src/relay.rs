@@ -1,5 +1,6 @@
 //! Stands before an API server, notes what is asked, and misbehaves when told to.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,9 @@ pub enum Trouble {
     Truncate,
     /// Requests come late to the server, also when nobody waits for them any more.
     Late(fn(&Seen) -> Delay),
+    /// So many changes are made of what has a text in its path. Nobody hears of the last one, and none after it comes to
+    /// the server: this is how things stay when whoever asked dies between two of them.
+    EndAfter(u32, String),
 }
 
 /// How late a request comes to the server.
@@ -61,6 +65,8 @@ pub struct Seen {
     pub passed: Option<Instant>,
     /// When it was answered, and how.
     pub answered: Option<(Instant, StatusCode)>,
+    /// Whether it was done and its answer was kept back.
+    pub is_kept_back: bool,
 }
 
 /// A relay on loopback; it ends on drop.
@@ -114,6 +120,7 @@ impl Relay {
 
     /// Misbehaves from now on.
     pub fn misbehave(&self, trouble: Trouble) {
+        self.shared.count.store(0, Ordering::Relaxed);
         *lock(&self.shared.trouble) = Some(trouble);
     }
 
@@ -150,6 +157,7 @@ impl Shared {
             at: Instant::now(),
             passed: None,
             answered: None,
+            is_kept_back: false,
         };
         let mut all = lock(&self.seen);
         all.push(seen);
@@ -179,21 +187,33 @@ async fn treat(shared: &Shared, request: Request, place: usize) -> Response<Body
         Some(Trouble::Only(code, method, path)) if is(&request, method, path) => Some(*code),
         _ => None,
     };
+    let turn = match &trouble {
+        Some(Trouble::EndAfter(changes, about)) if is_change(&lock(&shared.seen)[place], about) => {
+            (shared.count.fetch_add(1, Ordering::Relaxed) + 1).cmp(changes)
+        }
+        _ => Less,
+    };
     let hangs = match &trouble {
         Some(Trouble::Hang) => true,
         Some(Trouble::HangOn(method)) => request.method() == method,
-        _ => false,
+        _ => turn == Equal,
     };
     let delay = match &trouble {
         Some(Trouble::Late(how)) => how(&lock(&shared.seen)[place]),
         _ => Delay::None,
     };
     let is_late = delay != Delay::None;
-    if refused.is_some() || hangs || is_late || matches!(trouble, Some(Trouble::Truncate)) {
+    if refused.is_some() || hangs || is_late || turn == Greater || matches!(trouble, Some(Trouble::Truncate))
+    {
         shared.hit.fetch_add(1, Ordering::Relaxed);
     }
     if let Some(code) = refused {
         return refusal(code);
+    }
+    if turn == Greater {
+        // An error is the end of the relay itself.
+        let _ = over.changed().await;
+        return refusal(502);
     }
     match delay {
         Delay::None => {}
@@ -205,6 +225,7 @@ async fn treat(shared: &Shared, request: Request, place: usize) -> Response<Body
     let answer = forward(shared, request).await.unwrap_or_else(|_| refusal(502));
     match trouble {
         _ if hangs => {
+            lock(&shared.seen)[place].is_kept_back = true;
             // An error is the end of the relay itself.
             let _ = over.changed().await;
             answer
@@ -216,6 +237,12 @@ async fn treat(shared: &Shared, request: Request, place: usize) -> Response<Body
 
 fn is(request: &Request, method: &Method, path: &str) -> bool {
     request.method() == method && request.uri().path().ends_with(path)
+}
+
+/// Whether a request changes something of what is meant. Events are told whenever there is time.
+fn is_change(seen: &Seen, about: &str) -> bool {
+    let is_event = seen.path.contains("/events");
+    seen.method != Method::GET && !seen.is_dry_run && !is_event && seen.path.contains(about)
 }
 
 fn cut_off(answer: Response<Body>) -> Response<Body> {

@@ -1,7 +1,6 @@
 //! A disk that is full: of artifacts, of fetches, of the embedded server's state.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,32 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::person::SEALFAST;
-use crate::stage::{PATIENCE, Stage, condition, kind, kustomizations, sources, until};
-
-/// A program that ends on drop.
-struct Running {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Running {
-    fn start(mut command: Command, log: PathBuf) -> Result<Running> {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        Ok(Running { child: command.spawn()?, log })
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+use crate::stage::{PATIENCE, Program, Stage, condition, kind, kustomizations, run, sources, until};
 
 /// A commit with something that cannot be made smaller.
 fn push(stage: &Stage, commit: usize, noise: usize) -> Result<String> {
@@ -54,14 +28,13 @@ fn push(stage: &Stage, commit: usize, noise: usize) -> Result<String> {
     Ok(format!("main@sha1:{hash}"))
 }
 
-fn controllers(stage: &Stage, disk: &Disk, temporary: &Path, storage: &Path) -> Result<Running> {
+fn controllers(stage: &Stage, disk: &Disk, temporary: &Path, storage: &Path) -> Result<Program> {
     let kubeconfig = stage.scratch.write("kubeconfig", stage.kubeconfig(&stage.address))?;
     let mut command = disk.command(Path::new(SEALFAST));
-    command.env_clear().env("TMPDIR", temporary);
-    command.args(["run", "--log-encoding", "console", "--metrics-addr", "0", "--health-addr", "0"]);
-    command.args(["--storage-addr", "127.0.0.1:0", "--max-retry-delay", "2s"]);
+    run(&mut command, temporary);
+    command.args(["--max-retry-delay", "2s"]);
     command.arg("--storage-path").arg(storage).arg("--kubeconfig").arg(kubeconfig);
-    Running::start(command, stage.scratch.join("run.log"))
+    Program::start(command, stage.scratch.join("run.log"))
 }
 
 async fn commit_of(stage: &Stage) -> Result<Value> {
@@ -168,12 +141,12 @@ async fn a_full_scratch_folder_keeps_the_old_artifact_until_there_is_room() -> R
 }
 
 /// `sealfast up` with its state on the disk, and a client of it.
-async fn up(scratch: &Scratch, disk: &Disk, state: &Path) -> Result<(Running, Client)> {
+async fn up(scratch: &Scratch, disk: &Disk, state: &Path) -> Result<(Program, Client)> {
     let kubeconfig = scratch.join("up.kubeconfig");
     let mut command = disk.command(Path::new(SEALFAST));
     command.env_clear().env("TMPDIR", scratch.path()).env("HOME", scratch.path());
     command.args(["up", "--log-level", "info", "--state"]).arg(state).arg("--kubeconfig").arg(&kubeconfig);
-    let running = Running::start(command, scratch.join("up.log"))?;
+    let running = Program::start(command, scratch.join("up.log"))?;
     let began = Instant::now();
     loop {
         if let Ok(client) = Client::from_kubeconfigs(std::slice::from_ref(&kubeconfig), None).await

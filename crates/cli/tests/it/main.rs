@@ -19,6 +19,7 @@ mod full_disk;
 mod guide;
 mod keys;
 mod kill;
+mod kill_between;
 mod kustomize;
 mod large;
 mod lease;

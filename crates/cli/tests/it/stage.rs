@@ -1,5 +1,7 @@
 //! An embedded server in this process, for programs that run beside it.
 
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -49,6 +51,38 @@ pub(crate) async fn until<F: Future<Output = Result<bool>>>(is_so: impl Fn() -> 
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
+}
+
+/// A program that is killed on drop.
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Result<Program> {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        Ok(Program { child: command.spawn()?, log })
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Has a command be the controllers, with a folder for temporary files, and nothing else of this process.
+pub(crate) fn run(command: &mut Command, temporary: &Path) {
+    command.env_clear().env("TMPDIR", temporary);
+    command.args(["run", "--log-encoding", "console", "--metrics-addr", "0", "--health-addr", "0"]);
+    command.args(["--storage-addr", "127.0.0.1:0"]);
 }
 
 impl Stage {
