@@ -227,6 +227,9 @@ impl Client {
         let address: Arc<str> = address::shown(&config.cluster_url).into();
         let loopback = matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
         config.disable_compression |= loopback;
+        // Below us nothing is sent twice: whoever sleeps there does not look at the fences when it goes on, nor at how long
+        // anything may take. `Client::answer` asks a busy server again.
+        config.default_retry = false;
         let http = kube::Client::try_from(config).map_err(|e| Error::Config { path, source: Box::new(e) })?;
         Ok(Client {
             http,

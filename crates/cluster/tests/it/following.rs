@@ -12,6 +12,7 @@ use sealfast_k8s::object;
 use serde_json::json;
 
 use crate::house::{House, config_map, core};
+use crate::scripted::{Said, Scripted};
 
 #[tokio::test]
 async fn a_watch_shows_what_is_there_and_what_changes() -> Result<()> {
@@ -116,28 +117,15 @@ async fn a_certificate_over_several_lines_is_trusted() -> Result<()> {
 
 #[tokio::test]
 async fn a_foreign_server_says_no_more_than_somebody_reads() -> Result<()> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let server = tokio::spawn(async move {
-        for length in [100, 100_000] {
-            let (mut stream, _) = listener.accept().await?;
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).await?;
-            let head =
-                format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-            stream.write_all((head + &"x".repeat(length)).as_bytes()).await?;
-        }
-        std::io::Result::Ok(())
-    });
-    let client = Client::from_url(&url, None, None).await?.foreign();
-    for said in ["x".repeat(100), "the server said why in 100000 bytes, too many to repeat them".to_owned()] {
-        let refused = client.get(&core("ConfigMap"), "default", "a").await;
+    for (length, said) in [
+        (100, "x".repeat(100)),
+        (100_000, "the server said why in 100000 bytes, too many to repeat them".to_owned()),
+    ] {
+        let server = Scripted::start(move |_| Said::new(400, "x".repeat(length))).await?;
+        let refused = server.client.clone().foreign().get(&core("ConfigMap"), "default", "a").await;
         let Err(error) = refused else { anyhow::bail!("it is refused") };
         ensure!(error.chain().contains(&said) && error.chain().len() < 200, "{}", error.chain());
     }
-    server.await??;
     Ok(())
 }
 

@@ -3,3 +3,5 @@
 mod applying;
 mod following;
 mod house;
+mod pausing;
+mod scripted;
