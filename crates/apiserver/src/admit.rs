@@ -16,7 +16,7 @@ use crate::status_error::Status;
 
 /// Fills in what only the server knows about a new object.
 pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) -> Result<(), Status> {
-    crate::defaults::settle(object);
+    crate::defaults::apply_late(object);
     match &*resource.key {
         keys::NAMESPACES => crate::namespaces::prepare(object),
         keys::SERVICES => addresses::assign(&app.addresses, &app.store, None, object)?,
@@ -78,7 +78,7 @@ fn protect(object: &mut Value, finalizer: &str) {
 
 /// The same for a change.
 pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<(), Status> {
-    crate::defaults::settle(new);
+    crate::defaults::apply_late(new);
     crate::gates::drop_disabled(&call.resource.key, Some(old), new);
     match &*call.resource.key {
         keys::NAMESPACES => crate::namespaces::label(new),

@@ -87,7 +87,7 @@ impl App {
     }
 
     /// Waits for the disk where writers are promised that; false when it did not take what was written.
-    pub(crate) async fn flushed(&self) -> bool {
+    pub(crate) async fn until_flushed(&self) -> bool {
         if self.sync == Sync::Second {
             return true;
         }

@@ -19,7 +19,7 @@ use crate::status_error::{Deleting, Status};
 use crate::storage::{Key, Refused, Stored};
 use crate::table;
 
-pub(crate) use options::{Options, Validation, dry_run};
+pub(crate) use options::{Validation, WriteOptions, dry_run};
 
 /// A request whose resource is known.
 pub(crate) struct Call<'a> {

@@ -72,7 +72,7 @@ pub(crate) fn apply(object: &mut Value) {
 
 /// What is decided once it is noted who owns which fields: what a server that lacks a feature drops, and what follows
 /// from other fields.
-pub(crate) fn settle(object: &mut Value) {
+pub(crate) fn apply_late(object: &mut Value) {
     let gvk = object::gvk(object);
     let Some(root) = object.as_object_mut() else { return };
     let Some(spec) = root.get_mut("spec").and_then(Value::as_object_mut) else {

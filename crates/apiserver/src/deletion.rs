@@ -41,7 +41,7 @@ pub(crate) fn delete(app: &App, key: &Key, stored: &Stored, policy: &str) -> boo
 }
 
 /// How far one deletion got.
-pub(crate) enum Step {
+pub(crate) enum Progress {
     /// The object is gone; its last state.
     Gone(Value),
     /// It is marked and waits for finalizers.
@@ -49,18 +49,23 @@ pub(crate) enum Step {
 }
 
 /// One step of a deletion with what follows from it, whoever asks.
-pub(crate) fn step(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
-    let step = advance(app, key, stored, options)?;
+pub(crate) fn step(
+    app: &App,
+    key: &Key,
+    stored: &Stored,
+    options: &DeleteOptions,
+) -> Result<Progress, Refused> {
+    let progress = advance(app, key, stored, options)?;
     if !options.dry_run {
-        match &step {
-            Step::Gone(_) => follow_ups::deleted(app, &key.resource),
-            Step::Waits(object) => follow_ups::updated(app, &key.resource, object),
+        match &progress {
+            Progress::Gone(_) => follow_ups::deleted(app, &key.resource),
+            Progress::Waits(object) => follow_ups::updated(app, &key.resource, object),
         }
     }
-    Ok(step)
+    Ok(progress)
 }
 
-fn advance(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
+fn advance(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Progress, Refused> {
     let store = &app.store;
     let has_generation =
         || app.kinds.current().stored_under(&key.resource).is_some_and(|kind| kind.has_generation());
@@ -83,7 +88,7 @@ fn advance(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Re
             let revision = store.delete_with(key, &object, stored.revision)?;
             fields::set_meta(&mut object, "resourceVersion", revision.to_string().into());
         }
-        return Ok(Step::Gone(object));
+        return Ok(Progress::Gone(object));
     }
     let before = object.clone();
     fields::set_finalizers(&mut object, finalizers);
@@ -93,10 +98,10 @@ fn advance(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Re
         crds::terminating(&key.resource, &mut object);
     }
     if options.dry_run || object == before {
-        return Ok(Step::Waits(object));
+        return Ok(Progress::Waits(object));
     }
     let stored = store.put(key, &object, Expect::Revision(stored.revision))?;
-    Ok(Step::Waits(stored.object()))
+    Ok(Progress::Waits(stored.object()))
 }
 
 /// The finalizer that a propagation policy stands for; the other one goes.

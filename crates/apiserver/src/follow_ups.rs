@@ -13,7 +13,7 @@ use crate::namespaces;
 
 /// Does what follows from a new object. When that fails, the collector tries again.
 pub(crate) fn created(app: &App, resource: &str, object: &Value) {
-    settle(app, resource, object);
+    complete(app, resource, object);
 }
 
 /// Does what follows from a changed object.
@@ -31,7 +31,7 @@ pub(crate) fn deleted(app: &App, resource: &str) {
 }
 
 /// Brings into line what belongs to an object that stays; false when it could not be written.
-pub(crate) fn settle(app: &App, resource: &str, object: &Value) -> bool {
+pub(crate) fn complete(app: &App, resource: &str, object: &Value) -> bool {
     match resource {
         keys::NAMESPACES if !fields::is_deleting(object) => {
             namespaces::ensure_account(app, fields::name(object))
@@ -45,7 +45,7 @@ pub(crate) fn settle(app: &App, resource: &str, object: &Value) -> bool {
 pub(crate) fn catch_up(app: &App) {
     for resource in [keys::NAMESPACES, keys::DEFINITIONS] {
         for stored in app.store.list(&Arc::from(resource), None).items {
-            settle(app, resource, &stored.object());
+            complete(app, resource, &stored.object());
         }
     }
 }

@@ -127,7 +127,7 @@ impl Collector {
             };
             collector.note(done, &Key::new(&resource, "", &name));
         }
-        collector.budgets.settle(app);
+        collector.budgets.count_due(app);
         collector.gathers = collector.gathers && !roles::gather(app);
         (collector, at)
     }
@@ -216,12 +216,12 @@ impl Collector {
             self.check_owners(app, key);
         }
         if [keys::NAMESPACES, keys::DEFINITIONS].contains(&&*key.resource) {
-            self.note(follow_ups::settle(app, &key.resource, &stored.object()), key);
+            self.note(follow_ups::complete(app, &key.resource, &stored.object()), key);
         }
-        self.settle(app, key, stored);
+        self.settle_workload(app, key, stored);
     }
 
-    fn settle(&mut self, app: &Arc<App>, key: &Key, stored: &Stored) {
+    fn settle_workload(&mut self, app: &Arc<App>, key: &Key, stored: &Stored) {
         let refused = app.store.refused();
         workloads::settle(app, &mut self.kin, key, stored);
         self.note(app.store.refused() == refused, key);
@@ -249,7 +249,7 @@ impl Collector {
             if fields::finalizers(&stored.object()).contains(&FOREGROUND) {
                 self.foreground(app, &key, owner);
             } else {
-                self.settle(app, &key, &stored);
+                self.settle_workload(app, &key, &stored);
             }
         }
         self.leaving.remove(&(Arc::clone(&change.key.resource), change.key.name.clone()));
@@ -259,7 +259,7 @@ impl Collector {
         if &*change.key.resource == keys::SERVICE_ACCOUNTS && change.key.name == "default" {
             let home = Key::new(&Arc::from(keys::NAMESPACES), "", &change.key.namespace);
             if let Some(stored) = app.store.get(&home) {
-                self.note(follow_ups::settle(app, &home.resource, &stored.object()), &home);
+                self.note(follow_ups::complete(app, &home.resource, &stored.object()), &home);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A namespace at birth: its marks, its account, and whether it takes objects.
+//! Namespaces: what they get at birth, when they take objects, how their end shows.
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use sealfast_k8s::schema;
 use serde_json::{Value, json};
 
 use crate::body::{self, Body, Wanted};
-use crate::call::{Call, Options, Validation};
+use crate::call::{Call, Validation, WriteOptions};
 use crate::causes::Cause;
 use crate::checks;
 use crate::clock;
@@ -62,7 +62,7 @@ impl Patch {
 ///
 /// # Errors
 /// 415 for other types, 400 for what cannot be read or is of another kind.
-pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Status> {
+pub(crate) fn decode(call: &Call<'_>, options: &WriteOptions) -> Result<Decoded, Status> {
     let resource = &call.resource;
     let kind = GroupVersionKind::new(&*resource.group, &*resource.version, &*resource.kind);
     let kinds = std::slice::from_ref(&kind);
@@ -88,7 +88,7 @@ pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Stat
 pub(crate) fn decode_other(
     call: &Call<'_>,
     kinds: &[GroupVersionKind],
-    options: &Options,
+    options: &WriteOptions,
 ) -> Result<Decoded, Status> {
     let Body { mut object, doubled } = body::read(call, Wanted::Builtin(kinds))?;
     let (kind, version) = (fields::text(&object, &["kind"]), fields::text(&object, &["apiVersion"]));
@@ -139,7 +139,7 @@ fn check_metadata(resource: &Resource, object: &mut Value) -> Result<(), Status>
 fn judge(
     (kind, version): (&str, &str),
     complaints: Vec<String>,
-    options: &Options,
+    options: &WriteOptions,
 ) -> Result<Vec<String>, Status> {
     match options.validation {
         Validation::Ignore => Ok(Vec::new()),
@@ -225,7 +225,7 @@ pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Configuration, Status> {
 pub(crate) fn judge_apply(
     call: &Call<'_>,
     config: &Configuration,
-    options: &Options,
+    options: &WriteOptions,
 ) -> Result<Vec<String>, Status> {
     if config.is_clean {
         return Ok(Vec::new());
@@ -314,7 +314,7 @@ pub(crate) fn check_fields(
     shape: &Shape,
     new: &mut Value,
     patch: &Patch,
-    options: &Options,
+    options: &WriteOptions,
 ) -> Result<Vec<String>, Status> {
     // A strategic patch is shown itself, of the others what they lead to.
     let shown = |new: &Value| match patch.kind {
@@ -363,7 +363,7 @@ pub(crate) fn applied(
     call: &Call<'_>,
     live: Option<&Value>,
     config: &Value,
-    options: &Options,
+    options: &WriteOptions,
     actor: &Actor,
 ) -> Result<Value, Status> {
     let resource = &call.resource;

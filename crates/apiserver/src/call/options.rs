@@ -9,7 +9,7 @@ use crate::status_error::Status;
 
 /// Options that writes share.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub(crate) struct WriteOptions {
     pub dry_run: bool,
     pub manager: String,
     pub validation: Validation,
@@ -26,7 +26,7 @@ pub(crate) enum Validation {
 
 impl Call<'_> {
     /// The options of a write; `kind` is `CreateOptions`, `UpdateOptions` or `PatchOptions`.
-    pub(crate) fn options(&self, kind: &str) -> Result<Options, Status> {
+    pub(crate) fn options(&self, kind: &str) -> Result<WriteOptions, Status> {
         let query = &self.request.query;
         let mut causes = Vec::new();
         let dry_run = dry_run(&query.all("dryRun"), &mut causes);
@@ -60,7 +60,7 @@ impl Call<'_> {
             return Err(Status::invalid("meta.k8s.io", kind, "", causes));
         }
         let manager = if manager.is_empty() { self.request.agent() } else { manager.to_owned() };
-        Ok(Options { dry_run, manager, validation, force })
+        Ok(WriteOptions { dry_run, manager, validation, force })
     }
 }
 

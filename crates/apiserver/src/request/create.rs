@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::call::{Call, Options, Written};
+use crate::call::{Call, WriteOptions, Written};
 use crate::clock;
 use crate::convert;
 use crate::fields;
@@ -30,7 +30,7 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
 pub(crate) fn create(
     call: &Call<'_>,
     object: Value,
-    options: &Options,
+    options: &WriteOptions,
     actor: &Actor,
 ) -> Result<Written, Status> {
     let _alone = call.app.addresses.alone(&call.resource);
@@ -140,7 +140,7 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     Ok(object)
 }
 
-fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, Status> {
+fn store(call: &Call<'_>, object: &Value, options: &WriteOptions) -> Result<Stored, Status> {
     let name = fields::name(object);
     let mut key = call.key();
     key.name = name.into();

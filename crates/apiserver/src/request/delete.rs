@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, RETRIES, dry_run};
 use crate::causes::Cause;
-use crate::deletion::{DeleteOptions, Step, step};
+use crate::deletion::{DeleteOptions, Progress, step};
 use crate::fields;
 use crate::http::Answer;
 use crate::objects;
@@ -41,7 +41,7 @@ pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer,
         check_preconditions(call, &stored, options)?;
         crate::admit::delete(call, &stored.object())?;
         match step(call.app, &call.key(), &stored, options) {
-            Ok(Step::Gone(object)) => {
+            Ok(Progress::Gone(object)) => {
                 let kind = &call.resource;
                 if RETURNED.contains(&&*kind.key) || kind.group == "storage.k8s.io" {
                     return Ok(call.answer(200, call.shown(object)));
@@ -50,7 +50,7 @@ pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer,
                     call.encoded(200, success(&kind.group, &kind.plural, &call.name, fields::uid(&object)))
                 );
             }
-            Ok(Step::Waits(object)) => return Ok(call.answer(200, call.shown(object))),
+            Ok(Progress::Waits(object)) => return Ok(call.answer(200, call.shown(object))),
             Err(Refused::Changed) => {}
             Err(other) => return Err(call.refused(other, &call.name)),
         }

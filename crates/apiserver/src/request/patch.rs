@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::update::{self, By, Change, Outcome};
-use crate::call::{Call, Options, RETRIES, Written};
+use crate::call::{Call, RETRIES, WriteOptions, Written};
 use crate::fields;
 use crate::http::{APPLY_TYPE, Answer};
 use crate::managed_fields::Operation;
@@ -64,7 +64,7 @@ fn patched(
     call: &Call<'_>,
     old: &Value,
     patch: &Patch,
-    options: &Options,
+    options: &WriteOptions,
 ) -> Result<(Value, Vec<String>), Status> {
     let mut new = objects::patched(call, old, patch)?;
     objects::check_same_kind(call, &new, patch.kind())?;
@@ -77,7 +77,7 @@ fn patched(
     Ok((new, warnings))
 }
 
-fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
+fn apply(call: &Call<'_>, options: &WriteOptions) -> Result<Answer, Status> {
     let configuration = objects::decode_apply(call)?;
     let config = &configuration.object;
     check_kind(call, config)?;
@@ -117,7 +117,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
 fn applied_new(
     call: &Call<'_>,
     config: &Value,
-    options: &Options,
+    options: &WriteOptions,
     actor: &Actor,
 ) -> Result<(Written, Vec<String>), Status> {
     let mut config = config.clone();

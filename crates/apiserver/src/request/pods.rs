@@ -5,7 +5,7 @@
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
-use crate::call::{Call, Options, RETRIES};
+use crate::call::{Call, RETRIES, WriteOptions};
 use crate::fields;
 use crate::http::Answer;
 use crate::keys;
@@ -46,7 +46,7 @@ pub(crate) fn bind(call: &Call<'_>) -> Result<Answer, Status> {
     .warned(decoded.warnings))
 }
 
-fn assign(call: &Call<'_>, name: &str, binding: &Value, options: &Options) -> Result<(), Status> {
+fn assign(call: &Call<'_>, name: &str, binding: &Value, options: &WriteOptions) -> Result<(), Status> {
     let key = Key::new(&keys::PODS.into(), &call.namespace, name);
     let conflict = |resource: &str, why: &str| Status::conflict("", resource, name, why);
     for _ in 0..RETRIES {

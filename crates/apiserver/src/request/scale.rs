@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::patch;
 use super::update::{self, By, Outcome};
-use crate::call::{Call, Options, RETRIES};
+use crate::call::{Call, RETRIES, WriteOptions};
 use crate::causes::Cause;
 use crate::fields;
 use crate::http::{Answer, Form};
@@ -47,7 +47,7 @@ enum Change {
 }
 
 impl Change {
-    fn read(call: &Call<'_>, verb: &str, options: &Options) -> Result<Self, Status> {
+    fn read(call: &Call<'_>, verb: &str, options: &WriteOptions) -> Result<Self, Status> {
         if verb == "update" {
             let mut decoded = objects::decode_other(call, &[kind()], options)?;
             update::check_identity(call, &mut decoded.object)?;
@@ -66,7 +66,7 @@ impl Change {
         &self,
         call: &Call<'_>,
         scale: &Value,
-        options: &Options,
+        options: &WriteOptions,
     ) -> Result<(Value, Vec<String>), Status> {
         match self {
             Self::Whole(decoded) => {
@@ -97,7 +97,7 @@ fn kind() -> GroupVersionKind {
 }
 
 /// An apply to a Scale owns the replicas of the bigger object.
-fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
+fn apply(call: &Call<'_>, options: &WriteOptions) -> Result<Answer, Status> {
     let mut wanted = objects::decode_apply(call)?.object;
     if wanted["apiVersion"] != "autoscaling/v1" || wanted["kind"] != "Scale" {
         return Err(patch::wrong_kind(&wanted));
@@ -148,7 +148,7 @@ fn write(
     stored: &crate::storage::Stored,
     object: Value,
     wanted: &Value,
-    options: &Options,
+    options: &WriteOptions,
 ) -> Result<Outcome, Status> {
     let mut new = object.clone();
     let replicas = wanted["spec"]["replicas"].clone();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{Call, Options, RETRIES, Written};
+use crate::call::{Call, RETRIES, WriteOptions, Written};
 use crate::causes::Cause;
 use crate::convert;
 use crate::deletion;
@@ -90,7 +90,7 @@ pub(crate) enum Outcome {
 pub(crate) fn apply(
     call: &Call<'_>,
     change: Change<'_>,
-    options: &Options,
+    options: &WriteOptions,
     actor: &Actor,
 ) -> Result<Outcome, Status> {
     let _alone = call.app.addresses.alone(&call.resource);
@@ -131,7 +131,7 @@ pub(crate) fn apply(
     finish(call, change.stored, written, options)
 }
 
-fn finish(call: &Call<'_>, stored: &Stored, new: Value, options: &Options) -> Result<Outcome, Status> {
+fn finish(call: &Call<'_>, stored: &Stored, new: Value, options: &WriteOptions) -> Result<Outcome, Status> {
     let unkept = |mut object: Value, revision: u64| {
         fields::set_meta(&mut object, "resourceVersion", revision.to_string().into());
         Outcome::Done(Written::Unkept(call.shown(object)))
@@ -200,7 +200,7 @@ pub(crate) fn check_identity(call: &Call<'_>, object: &mut Value) -> Result<(), 
     Ok(())
 }
 
-fn absent(call: &Call<'_>, object: Value, options: &Options, actor: &Actor) -> Result<Written, Status> {
+fn absent(call: &Call<'_>, object: Value, options: &WriteOptions, actor: &Actor) -> Result<Written, Status> {
     if !CREATED_BY_PUT.contains(&&*call.resource.key) || !call.subresource.is_empty() {
         return Err(call.not_found());
     }

@@ -127,7 +127,7 @@ async fn serve(
     let mut user = String::new();
     let mut answer = answer(app, connected, incoming, &mut user).await.unwrap_or_else(Answer::from);
     // What was refused has written nothing.
-    if !reads && answer.code < 300 && !app.flushed().await {
+    if !reads && answer.code < 300 && !app.until_flushed().await {
         answer = Status::internal(NOT_FLUSHED).into();
     }
     // A watch may wait for as long as nothing happens, and looks itself after who takes none of its events.

@@ -49,19 +49,19 @@ impl Disk {
     }
 
     /// Opens a file of mode 0600 for reading and writing, created when absent.
-    pub(crate) fn open(&self, path: &Path) -> Result<Kept> {
+    pub(crate) fn open(&self, path: &Path) -> Result<OpenFile> {
         self.opened(path, OpenOptions::new().create(true).truncate(false))
     }
 
     /// Makes a file of mode 0600 where none is.
-    pub(crate) fn create(&self, path: &Path) -> Result<Kept> {
+    pub(crate) fn create(&self, path: &Path) -> Result<OpenFile> {
         self.opened(path, OpenOptions::new().create_new(true))
     }
 
-    fn opened(&self, path: &Path, options: &mut OpenOptions) -> Result<Kept> {
+    fn opened(&self, path: &Path, options: &mut OpenOptions) -> Result<OpenFile> {
         let file = options.read(true).write(true).mode(0o600).open(path)?;
         self.tell(Step::Opened(path, &file))?;
-        Ok(Kept { file, disk: self.clone() })
+        Ok(OpenFile { file, disk: self.clone() })
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
@@ -103,12 +103,12 @@ impl Disk {
 }
 
 /// An open file.
-pub(crate) struct Kept {
+pub(crate) struct OpenFile {
     pub(super) file: File,
     pub(super) disk: Disk,
 }
 
-impl Kept {
+impl OpenFile {
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         (&self.file).read_to_end(&mut bytes)?;

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::KeyInit;
 
-use super::disk::{Disk, Folder, Kept, failed};
+use super::disk::{Disk, Folder, OpenFile, failed};
 use super::lock::Lock;
 use super::records::{Broken, HEADER, Record, mark, read_all, seal};
 use super::rewriting::{Fresh, Place, Rewriting};
@@ -31,7 +31,7 @@ use crate::error::Error;
 pub(crate) struct Journal {
     path: PathBuf,
     disk: Disk,
-    file: Arc<Kept>,
+    file: Arc<OpenFile>,
     folder: Folder,
     cipher: Aes256Gcm,
     length: u64,
@@ -121,7 +121,12 @@ impl Journal {
     }
 
     /// Notes that the file was flushed up to a length, where it is still this file.
-    pub(crate) fn note_flushed(&mut self, file: &Arc<Kept>, revision: u64, length: u64) -> Result<(), Error> {
+    pub(crate) fn note_flushed(
+        &mut self,
+        file: &Arc<OpenFile>,
+        revision: u64,
+        length: u64,
+    ) -> Result<(), Error> {
         if !Arc::ptr_eq(file, &self.file) || self.unusable.is_some() || self.closed {
             return Ok(());
         }
@@ -215,17 +220,17 @@ impl Journal {
     }
 
     /// The file and how much of it is written.
-    pub(crate) fn written(&self) -> (Arc<Kept>, u64) {
+    pub(crate) fn written(&self) -> (Arc<OpenFile>, u64) {
         (self.handle(), self.length)
     }
 
     /// The file, to flush it outside the lock.
-    pub(crate) fn handle(&self) -> Arc<Kept> {
+    pub(crate) fn handle(&self) -> Arc<OpenFile> {
         Arc::clone(&self.file)
     }
 
     /// Takes no more writes when it is still this file that could not be flushed.
-    pub(crate) fn refuse_unflushed(&mut self, file: &Arc<Kept>) {
+    pub(crate) fn refuse_unflushed(&mut self, file: &Arc<OpenFile>) {
         if Arc::ptr_eq(file, &self.file) {
             self.unusable = Some(NOT_FLUSHED);
         }
@@ -238,7 +243,7 @@ impl Journal {
     }
 
     fn prepare(&mut self) -> Result<(), Error> {
-        let begin = |file: &Kept, length: u64| -> std::io::Result<()> {
+        let begin = |file: &OpenFile, length: u64| -> std::io::Result<()> {
             file.cut(length)?;
             if length == 0 {
                 file.write_at(HEADER, 0)?;
@@ -482,8 +487,8 @@ mod tests {
         assert!(length < 14_000_000, "{length} bytes of history");
     }
 
-    fn kept_in(file: File) -> Arc<Kept> {
-        Arc::new(Kept { file, disk: Disk::default() })
+    fn kept_in(file: File) -> Arc<OpenFile> {
+        Arc::new(OpenFile { file, disk: Disk::default() })
     }
 
     fn that_cannot_be_flushed() -> File {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::disk::{Disk, Kept, failed};
+use super::disk::{Disk, OpenFile, failed};
 use crate::error::Error;
 
 /// Held while a process uses a state directory.
 pub(crate) struct Lock {
-    _file: Kept,
+    _file: OpenFile,
 }
 
 impl Lock {

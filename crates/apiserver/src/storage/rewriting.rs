@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 
-use super::disk::{Disk, Kept, failed};
+use super::disk::{Disk, OpenFile, failed};
 use super::lock::Lock;
 use super::records::{HEADER, mark, seal};
 use crate::error::Error;
@@ -30,7 +30,7 @@ pub(crate) struct Rewriting {
 /// A new state file, on the disk beside the old one.
 pub(crate) struct Fresh {
     pub(super) place: Place,
-    pub(super) file: Kept,
+    pub(super) file: OpenFile,
     pub(super) length: u64,
     pub(super) from: u64,
     pub(super) unusable: Option<&'static str>,
@@ -68,11 +68,11 @@ impl Fresh {
     }
 
     /// Takes along what the old file holds up to a length.
-    pub(crate) fn catch_up(&mut self, old: &Kept, length: u64) -> Result<(), Error> {
+    pub(crate) fn catch_up(&mut self, old: &OpenFile, length: u64) -> Result<(), Error> {
         self.copy(old, length).map_err(|source| failed("write", &self.place.path, source))
     }
 
-    fn copy(&mut self, old: &Kept, length: u64) -> std::io::Result<()> {
+    fn copy(&mut self, old: &OpenFile, length: u64) -> std::io::Result<()> {
         let mut piece = vec![0; self.behind(length).min(PIECE) as usize];
         while self.from < length {
             let piece = &mut piece[..self.behind(length).min(PIECE) as usize];
@@ -107,7 +107,7 @@ impl Place {
         let _ = self.disk.remove(&self.path);
     }
 
-    fn create(&self) -> std::io::Result<Kept> {
+    fn create(&self) -> std::io::Result<OpenFile> {
         self.clear();
         self.disk.create(&self.path)
     }

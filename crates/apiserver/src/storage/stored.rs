@@ -88,7 +88,7 @@ impl Stored {
         if fields::depth(object) > fields::MOST_LEVELS {
             return Err(Refused::TooDeep);
         }
-        let bytes = serde_json::to_vec(&Kept(object)).map_err(|_| Refused::TooDeep)?;
+        let bytes = serde_json::to_vec(&InOrder(object)).map_err(|_| Refused::TooDeep)?;
         if bytes.len() > LARGEST {
             return Err(Refused::TooLarge);
         }
@@ -201,9 +201,9 @@ pub(crate) fn head(api_version: &str, kind: &str) -> String {
 }
 
 /// Writes an object in the order it is kept in.
-struct Kept<'a>(&'a Value);
+struct InOrder<'a>(&'a Value);
 
-impl Serialize for Kept<'_> {
+impl Serialize for InOrder<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Value::Object(fields) = self.0 else { return self.0.serialize(serializer) };
         let mut map = serializer.serialize_map(None)?;

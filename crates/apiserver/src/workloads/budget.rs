@@ -53,13 +53,13 @@ impl Budgets {
     }
 
     /// Counts anew wherever something happened.
-    pub(crate) fn settle(&mut self, app: &App) {
+    pub(crate) fn count_due(&mut self, app: &App) {
         if !app.ready_workloads {
             return self.touched.clear();
         }
         for namespace in self.due(Instant::now()) {
             let (since, refused) = (Instant::now(), app.store.refused());
-            let waits = settle(app, &namespace);
+            let waits = count_in(app, &namespace);
             self.counted(namespace.clone(), since, since.elapsed(), waits);
             if app.store.refused() != refused {
                 self.touched.insert(namespace);
@@ -118,7 +118,7 @@ impl Count {
 }
 
 /// Counts anew for all budgets of a namespace; whether pods that were allowed to go are still there.
-fn settle(app: &App, namespace: &str) -> bool {
+fn count_in(app: &App, namespace: &str) -> bool {
     let resource: Arc<str> = Arc::from(BUDGETS);
     let pods = pods(app, namespace);
     let mut waits = false;
