@@ -1,4 +1,4 @@
-//! Servers that are busy, slow or silent: how often they are asked, and for how long they are believed.
+//! Servers that are busy, slow or silent, and how long they are believed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
