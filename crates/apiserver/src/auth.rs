@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
+use crate::escapes::decoded_path;
 use crate::fields;
 use crate::go_text;
 use crate::keys;
@@ -122,67 +123,82 @@ fn bound_extra(bound: &token::Bound) -> Vec<(String, String)> {
 /// # Errors
 /// 403 and 400 for impersonation that is not allowed or not complete.
 pub(crate) fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
-    let values = |name: &str| {
-        headers.get_all(name).iter().map(|value| said(name, value)).collect::<Result<Vec<_>, _>>()
-    };
-    let name = values("impersonate-user")?.into_iter().next().unwrap_or_default();
-    let mut groups = values("impersonate-group")?;
-    let uid = values("impersonate-uid")?.into_iter().next().unwrap_or_default();
-    let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, value) in headers {
-        if let Some(key) = name.as_str().strip_prefix("impersonate-extra-") {
-            extra.entry(crate::escapes::decoded_path(key)).or_default().push(said(name.as_str(), value)?);
-        }
+    let mut other = named(headers)?;
+    if other == User::default() {
+        return Ok(user);
     }
-    if name.is_empty() {
-        if groups.is_empty() && uid.is_empty() && extra.is_empty() {
-            return Ok(user);
-        }
+    if other.name.is_empty() {
         return Err(Status::bad_request(
             "impersonation of groups, a uid or extra fields needs a user to impersonate",
         ));
     }
-    let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    let mut asked = match account {
-        Some((namespace, name)) => {
-            vec![("", "serviceaccounts".to_owned(), namespace.to_owned(), name.to_owned())]
-        }
-        None => vec![("", "users".to_owned(), String::new(), name.clone())],
-    };
-    asked.extend(groups.iter().map(|group| ("", "groups".to_owned(), String::new(), group.clone())));
-    asked.extend(
-        (!uid.is_empty()).then(|| ("authentication.k8s.io", "uids".to_owned(), String::new(), uid.clone())),
-    );
-    for (key, values) in &extra {
-        asked.extend(values.iter().map(|value| {
-            ("authentication.k8s.io", format!("userextras/{key}"), String::new(), value.clone())
-        }));
-    }
-    for (group, resource, namespace, name) in asked {
+    for (group, resource, namespace, name) in parts(&other) {
         let wanted = Attributes {
             verb: "impersonate".into(),
             group: group.into(),
             resource,
-            namespace,
-            name,
+            namespace: namespace.into(),
+            name: name.into(),
             path: None,
         };
         require(&user, &wanted, store)?;
     }
-    if let Some((namespace, name)) = account
-        && groups.is_empty()
-    {
-        groups = User::service_account(namespace, name).groups;
-    }
-    let is = |groups: &[String], wanted: &str| groups.iter().any(|group| group == wanted);
-    if name == "system:anonymous" {
-        if !is(&groups, "system:unauthenticated") {
-            groups.push("system:unauthenticated".into());
+    join_groups(&mut other);
+    Ok(other)
+}
+
+/// The user that headers name.
+fn named(headers: &HeaderMap) -> Result<User, Status> {
+    let values = |name: &str| {
+        headers.get_all(name).iter().map(|value| said(name, value)).collect::<Result<Vec<_>, _>>()
+    };
+    let name = values("impersonate-user")?.into_iter().next().unwrap_or_default();
+    let groups = values("impersonate-group")?;
+    let uid = values("impersonate-uid")?.into_iter().next().unwrap_or_default();
+    let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in headers {
+        if let Some(key) = name.as_str().strip_prefix("impersonate-extra-") {
+            extra.entry(decoded_path(key)).or_default().push(said(name.as_str(), value)?);
         }
-    } else if !is(&groups, "system:authenticated") && !is(&groups, "system:unauthenticated") {
-        groups.push("system:authenticated".into());
     }
     Ok(User { name, uid, groups, extra })
+}
+
+/// What RBAC knows the parts of a user by: group, resource, namespace and name.
+fn parts(user: &User) -> Vec<(&'static str, String, &str, &str)> {
+    const GROUP: &str = "authentication.k8s.io";
+    let mut parts = vec![match account(&user.name) {
+        Some((namespace, name)) => ("", "serviceaccounts".to_owned(), namespace, name),
+        None => ("", "users".to_owned(), "", user.name.as_str()),
+    }];
+    parts.extend(user.groups.iter().map(|group| ("", "groups".to_owned(), "", group.as_str())));
+    parts.extend((!user.uid.is_empty()).then(|| (GROUP, "uids".to_owned(), "", user.uid.as_str())));
+    for (key, values) in &user.extra {
+        parts.extend(values.iter().map(|value| (GROUP, format!("userextras/{key}"), "", value.as_str())));
+    }
+    parts
+}
+
+/// Namespace and name of the account that a user name stands for.
+fn account(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("system:serviceaccount:")?.split_once(':')
+}
+
+/// Puts a user into the groups that he is in by his name.
+fn join_groups(user: &mut User) {
+    if let Some((namespace, name)) = account(&user.name)
+        && user.groups.is_empty()
+    {
+        user.groups = User::service_account(namespace, name).groups;
+    }
+    let group = match user.name.as_str() {
+        "system:anonymous" => "system:unauthenticated",
+        _ if user.is_in("system:unauthenticated") => return,
+        _ => "system:authenticated",
+    };
+    if !user.is_in(group) {
+        user.groups.push(group.into());
+    }
 }
 
 /// What a header says. One that cannot be read must not pass for one that is absent: it would leave the caller as he is.

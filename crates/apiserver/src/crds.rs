@@ -85,24 +85,7 @@ pub(crate) fn is_settled(definition: &Value) -> bool {
 fn accepted_names(definition: &Value, others: &[Value]) -> (Value, Option<(&'static str, String)>) {
     let wanted = &definition["spec"]["names"];
     let own = &definition["status"]["acceptedNames"];
-    let rivals = || {
-        let others = others.iter().filter(|other| {
-            fields::name(other) != fields::name(definition)
-                && other["spec"]["group"] == definition["spec"]["group"]
-        });
-        others.map(|other| &other["status"]["acceptedNames"])
-    };
-    let word = |names: &Value, key: &str| names[key].as_str().unwrap_or_default().to_owned();
-    let held = |keys: [&str; 2], name: &str| {
-        rivals().any(|names| keys.iter().any(|key| !name.is_empty() && names[*key] == name))
-    };
-    let is_word = |name: &str| {
-        let short = |names: &Value| {
-            names["shortNames"].as_array().is_some_and(|list| list.iter().any(|known| known == name))
-        };
-        held(["plural", "singular"], name) || rivals().any(short)
-    };
-    let in_use = |name: &str| format!("\"{name}\" is already in use");
+    let rivals = Rivals::of(definition, others);
     let (mut names, mut conflict) = (if own.is_object() { own.clone() } else { json!({}) }, None);
     for (key, reason) in [
         ("plural", "PluralConflict"),
@@ -111,23 +94,7 @@ fn accepted_names(definition: &Value, others: &[Value]) -> (Value, Option<(&'sta
         ("kind", "KindConflict"),
         ("listKind", "ListKindConflict"),
     ] {
-        let taken: Vec<String> = match key {
-            "shortNames" => {
-                let known = own[key].as_array().map(Vec::as_slice).unwrap_or_default();
-                let asked = wanted[key].as_array().into_iter().flatten();
-                let fresh = asked.filter(|name| !known.contains(name)).filter_map(Value::as_str);
-                fresh.filter(|name| is_word(name)).map(in_use).collect()
-            }
-            _ => {
-                let name = word(wanted, key);
-                let busy = match key {
-                    "plural" | "singular" => is_word(&name),
-                    _ => held(["kind", "listKind"], &name),
-                };
-                (busy && name != word(own, key)).then(|| in_use(&name)).into_iter().collect()
-            }
-        };
-        match taken.as_slice() {
+        match rivals.taken(key, &wanted[key], &own[key]).as_slice() {
             [] => match wanted.get(key) {
                 Some(value) => names[key] = value.clone(),
                 None => fields::remove(&mut names, key),
@@ -144,6 +111,48 @@ fn accepted_names(definition: &Value, others: &[Value]) -> (Value, Option<(&'sta
         names = wanted.clone();
     }
     (names, conflict)
+}
+
+/// The names that other definitions of a group have got.
+struct Rivals<'a>(Vec<&'a Value>);
+
+impl<'a> Rivals<'a> {
+    fn of(definition: &Value, others: &'a [Value]) -> Self {
+        let others = others.iter().filter(|other| {
+            fields::name(other) != fields::name(definition)
+                && other["spec"]["group"] == definition["spec"]["group"]
+        });
+        Self(others.map(|other| &other["status"]["acceptedNames"]).collect())
+    }
+
+    /// What is said of those wanted names of a sort that others have, and that the definition did not get before.
+    fn taken(&self, key: &str, wanted: &Value, own: &Value) -> Vec<String> {
+        let in_use = |name: &str| format!("\"{name}\" is already in use");
+        if key == "shortNames" {
+            let known = own.as_array().map(Vec::as_slice).unwrap_or_default();
+            let asked = wanted.as_array().into_iter().flatten();
+            let fresh = asked.filter(|name| !known.contains(name)).filter_map(Value::as_str);
+            return fresh.filter(|name| self.have_word(name)).map(in_use).collect();
+        }
+        let name = wanted.as_str().unwrap_or_default();
+        let busy = match key {
+            "plural" | "singular" => self.have_word(name),
+            _ => self.have(["kind", "listKind"], name),
+        };
+        (busy && name != own.as_str().unwrap_or_default()).then(|| in_use(name)).into_iter().collect()
+    }
+
+    fn have(&self, keys: [&str; 2], name: &str) -> bool {
+        self.0.iter().any(|names| keys.iter().any(|key| !name.is_empty() && names[*key] == name))
+    }
+
+    /// Whether one of them is asked for by a word.
+    fn have_word(&self, name: &str) -> bool {
+        let short = |names: &&Value| {
+            names["shortNames"].as_array().is_some_and(|list| list.iter().any(|known| known == name))
+        };
+        self.have(["plural", "singular"], name) || self.0.iter().any(short)
+    }
 }
 
 /// Fields of a definition that never change.

@@ -33,13 +33,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
     if call.resource.namespaced && fields::meta(&review, "namespace").is_empty() {
         fields::set_meta(&mut review, "namespace", call.namespace.as_str().into());
     }
-    let mut out = json!({"kind": kind, "apiVersion": call.resource.api_version(), "metadata": {}});
-    if let Some(metadata) =
-        review.get("metadata").filter(|metadata| metadata.as_object().is_some_and(|map| !map.is_empty()))
-    {
-        out["metadata"] = metadata.clone();
-        fields::metadata(&mut out).retain(|_, value| !value.is_null());
-    }
+    let mut out = begun(&call.resource, &review);
     let user = &call.request.user;
     let resource = &call.resource;
     let gvk = GroupVersionKind::new(&*resource.group, &*resource.version, kind);
@@ -67,18 +61,39 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
         _ => {
             track(&mut out);
             check(call, &review, &out["metadata"])?;
-            let wanted = attributes(&review["spec"]);
-            let named = user_of(&review["spec"]);
-            let who = if kind == "SelfSubjectAccessReview" { user } else { &named };
-            let allowed = auth::allowed(who, &wanted, &call.app.store);
+            out["status"] = access_status(call, &review["spec"]);
             out["spec"] = review["spec"].take();
-            out["status"] = json!({"allowed": allowed});
-            if let Some(reason) = auth::reason(who, &wanted, &call.app.store).filter(|_| allowed) {
-                out["status"]["reason"] = reason.into();
-            }
         }
     }
     Ok(call.answer(201, out).warned(decoded.warnings))
+}
+
+/// The answer to a review, with the metadata that it states.
+fn begun(resource: &Resource, review: &Value) -> Value {
+    let mut out = json!({"kind": resource.kind, "apiVersion": resource.api_version(), "metadata": {}});
+    if let Some(metadata) =
+        review.get("metadata").filter(|metadata| metadata.as_object().is_some_and(|map| !map.is_empty()))
+    {
+        out["metadata"] = metadata.clone();
+        fields::metadata(&mut out).retain(|_, value| !value.is_null());
+    }
+    out
+}
+
+/// Whether the user that is asked about may, and why.
+fn access_status(call: &Call<'_>, spec: &Value) -> Value {
+    let wanted = attributes(spec);
+    let named = user_of(spec);
+    let who = match call.resource.kind.as_str() {
+        "SelfSubjectAccessReview" => &call.request.user,
+        _ => &named,
+    };
+    let allowed = auth::allowed(who, &wanted, &call.app.store);
+    let mut status = json!({"allowed": allowed});
+    if let Some(reason) = auth::reason(who, &wanted, &call.app.store).filter(|_| allowed) {
+        status["reason"] = reason.into();
+    }
+    status
 }
 
 /// Whose token it is.
@@ -87,10 +102,7 @@ fn token_status(call: &Call<'_>, spec: &Value) -> Result<Value, Status> {
     if token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
-    let mut audiences = texts(&spec["audiences"]);
-    if audiences.is_empty() {
-        audiences.push(token::ISSUER.into());
-    }
+    let audiences = audiences(spec);
     Ok(match call.app.auth.user_for(token, &audiences, &call.app.store) {
         Some((user, meant)) => json!({"authenticated": true, "user": user.to_json(), "audiences": meant}),
         None => json!({"user": {}, "error": "invalid bearer token"}),
@@ -185,8 +197,7 @@ const LONGEST: i64 = 1 << 32;
 /// A token for a service account.
 pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("CreateOptions")?;
-    let kind = GroupVersionKind::new("authentication.k8s.io", "v1", "TokenRequest");
-    let kinds = [kind];
+    let kinds = [GroupVersionKind::new("authentication.k8s.io", "v1", "TokenRequest")];
     let decoded = objects::decode_other(call, &kinds, &options)?;
     let mut request = decoded.object;
     let name = fields::name(&request);
@@ -198,22 +209,8 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     }
     super::create::check_namespace(call, &mut request)?;
     let account = call.existing()?.object();
-    let stated = fields::get(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
-    let seconds = stated.unwrap_or(3600);
+    let seconds = seconds(&request)?;
     fields::child(&mut request, "spec").insert("expirationSeconds".into(), seconds.into());
-    let wrong = match seconds {
-        ..600 => Some("may not specify a duration less than 10 minutes"),
-        600..=LONGEST => None,
-        _ => Some("may not specify a duration larger than 2^32 seconds"),
-    };
-    if let Some(why) = wrong {
-        let cause = Cause::invalid("spec.expirationSeconds", &json!(seconds), why);
-        return Err(Status::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]));
-    }
-    let mut audiences = texts(&request["spec"]["audiences"]);
-    if audiences.is_empty() {
-        audiences.push(token::ISSUER.into());
-    }
     let bound = bound(call, &request["spec"]["boundObjectRef"])?;
     let issued = clock::unix();
     let claims = token::Claims {
@@ -221,16 +218,14 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
         name: call.name.clone(),
         uid: fields::uid(&account).into(),
         id: clock::uuid(),
-        audiences: audiences.clone(),
+        audiences: audiences(&request["spec"]),
         issued,
         expires: issued + seconds,
         bound,
     };
-    let expires = jiff::Timestamp::from_second(claims.expires)
-        .unwrap_or_default()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
-    let mut metadata = request["metadata"].clone();
+    let mut noted = json!({"metadata": {}});
+    owners::track_once(&kinds[0], &request, &mut noted, &options.manager, "token");
+    let mut metadata = request["metadata"].take();
     for (key, value) in [
         ("name", json!(call.name)),
         ("namespace", json!(call.namespace)),
@@ -239,20 +234,39 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     ] {
         metadata[key] = value;
     }
-    let mut noted = json!({"metadata": {}});
-    owners::track_once(&kinds[0], &request, &mut noted, &options.manager, "token");
     fields::copy_field(&mut metadata, &noted["metadata"], "managedFields");
     let reference = request["spec"]["boundObjectRef"].take();
-    Ok(Answer::json(
-        201,
-        json!({
-            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
-            "metadata": metadata,
-            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": reference},
-            "status": {"token": call.app.auth.issue(&claims), "expirationTimestamp": expires},
-        }),
-    )
-    .warned(decoded.warnings))
+    let answer = json!({
+        "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+        "metadata": metadata,
+        "spec": {"audiences": claims.audiences, "expirationSeconds": seconds, "boundObjectRef": reference},
+        "status": {"token": call.app.auth.issue(&claims), "expirationTimestamp": moment(claims.expires)},
+    });
+    Ok(Answer::json(201, answer).warned(decoded.warnings))
+}
+
+/// How long a token is asked to be good for.
+fn seconds(request: &Value) -> Result<i64, Status> {
+    let stated = fields::get(request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
+    let seconds = stated.unwrap_or(3600);
+    let why = match seconds {
+        ..600 => "may not specify a duration less than 10 minutes",
+        600..=LONGEST => return Ok(seconds),
+        _ => "may not specify a duration larger than 2^32 seconds",
+    };
+    let cause = Cause::invalid("spec.expirationSeconds", &json!(seconds), why);
+    Err(Status::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]))
+}
+
+/// Whom a token is meant for; the server itself, when nobody is stated.
+fn audiences(spec: &Value) -> Vec<String> {
+    let stated = texts(&spec["audiences"]);
+    if stated.is_empty() { vec![token::ISSUER.into()] } else { stated }
+}
+
+/// A time in seconds since 1970 as objects state it.
+fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// The object that a token is asked to be bound to.

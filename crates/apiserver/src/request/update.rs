@@ -228,29 +228,7 @@ fn check_version(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status
 
 /// Metadata that a client cannot set.
 fn keep_metadata(call: &Call<'_>, old: &Value, new: &mut Value, by: By) -> Result<(), Status> {
-    let fixed = |field: &str, value: &Value| {
-        let cause = Cause::invalid(field, value, "field is immutable");
-        call.invalid(&call.name, vec![cause; crate::checks::rounds_over_changes(&call.resource)])
-    };
-    let stated = fields::uid(new).to_owned();
-    if !stated.is_empty() && stated != fields::uid(old) {
-        if by != By::Put {
-            return Err(fixed("metadata.uid", &json!(stated)));
-        }
-        let why = format!(
-            "Precondition failed: UID in precondition: {stated}, UID in object meta: {}",
-            fields::uid(old)
-        );
-        return Err(Status::conflict(&call.resource.group, &call.resource.plural, &call.name, &why));
-    }
-    let deletion = fields::meta(new, "deletionTimestamp").to_owned();
-    if !deletion.is_empty() && deletion != fields::meta(old, "deletionTimestamp") {
-        return Err(fixed("metadata.deletionTimestamp", &json!(deletion)));
-    }
-    let grace = new["metadata"].get("deletionGracePeriodSeconds").filter(|grace| !grace.is_null());
-    if let Some(grace) = grace.filter(|grace| **grace != old["metadata"]["deletionGracePeriodSeconds"]) {
-        return Err(fixed("metadata.deletionGracePeriodSeconds", grace));
-    }
+    check_fixed(call, old, new, by)?;
     let kept = [
         "uid",
         "creationTimestamp",
@@ -264,24 +242,48 @@ fn keep_metadata(call: &Call<'_>, old: &Value, new: &mut Value, by: By) -> Resul
     for key in kept {
         fields::copy_meta(new, old, key);
     }
-    if fields::is_deleting(old) {
-        let held: Vec<String> = fields::finalizers(old).into_iter().map(str::to_owned).collect();
-        let fresh: Vec<String> = fields::finalizers(new)
-            .into_iter()
-            .map(str::to_owned)
-            .filter(|name| !held.contains(name))
-            .collect();
-        if !fresh.is_empty() {
-            let list: Vec<String> = fresh.iter().map(|name| format!("\"{name}\"")).collect();
-            let why = format!(
-                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                list.join(", ")
-            );
-            let cause = Cause::forbidden("metadata.finalizers", &why);
-            return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+    if fields::is_deleting(old) { check_finalizers(call, old, new) } else { Ok(()) }
+}
+
+/// Refuses other metadata than there is, where it is stated.
+fn check_fixed(call: &Call<'_>, old: &Value, new: &Value, by: By) -> Result<(), Status> {
+    let fixed = |field: &str, value: &Value| {
+        let cause = Cause::invalid(field, value, "field is immutable");
+        call.invalid(&call.name, vec![cause; crate::checks::rounds_over_changes(&call.resource)])
+    };
+    let (stated, uid) = (fields::uid(new), fields::uid(old));
+    if !stated.is_empty() && stated != uid {
+        if by != By::Put {
+            return Err(fixed("metadata.uid", &json!(stated)));
         }
+        let why = format!("Precondition failed: UID in precondition: {stated}, UID in object meta: {uid}");
+        return Err(Status::conflict(&call.resource.group, &call.resource.plural, &call.name, &why));
     }
-    Ok(())
+    let deletion = fields::meta(new, "deletionTimestamp");
+    if !deletion.is_empty() && deletion != fields::meta(old, "deletionTimestamp") {
+        return Err(fixed("metadata.deletionTimestamp", &json!(deletion)));
+    }
+    let grace = new["metadata"].get("deletionGracePeriodSeconds").filter(|grace| !grace.is_null());
+    match grace.filter(|grace| **grace != old["metadata"]["deletionGracePeriodSeconds"]) {
+        Some(grace) => Err(fixed("metadata.deletionGracePeriodSeconds", grace)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses finalizers that come when an object is on its way out.
+fn check_finalizers(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
+    let held = fields::finalizers(old);
+    let fresh = fields::finalizers(new).into_iter().filter(|name| !held.contains(name));
+    let list: Vec<String> = fresh.map(|name| format!("\"{name}\"")).collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        list.join(", ")
+    );
+    let cause = Cause::forbidden("metadata.finalizers", &why);
+    Err(call.invalid(&call.name, vec![cause.clone(), cause]))
 }
 
 /// `/status` changes status alone, the object all but it.

@@ -170,31 +170,7 @@ async fn answer(
     request.body = bytes;
     let request = Arc::new(request);
     match &route {
-        Route::Resource(path) => {
-            let since = std::time::Instant::now();
-            let answer = match takes_long(app, &request, path) {
-                true => {
-                    let (of, request, path) = (Arc::clone(app), Arc::clone(&request), path.clone());
-                    aside(app, room, async move { request::serve(&of, &request, &path).await }).await?
-                }
-                false => {
-                    let _room = room;
-                    request::serve(app, &request, path).await
-                }
-            };
-            let verb = request::attributes(&request, path).verb;
-            // A path that leads nowhere can hold anything, and must not become a series.
-            let served =
-                app.kinds.current().resource(&path.group, &path.version, &path.resource).is_some_and(
-                    |resource| {
-                        path.subresource.as_ref().is_none_or(|name| resource.subresource(name).is_some())
-                    },
-                );
-            if served && !verb.is_empty() {
-                app.metrics.answered(Series::of(&verb, path), answer.code, since.elapsed());
-            }
-            Ok(answer)
-        }
+        Route::Resource(path) => of_resource(app, &request, path, room).await,
         Route::Discovery(parts) => discovery::serve(app, &request, parts),
         Route::Other if request.path.starts_with("/openapi/") => {
             let of = Arc::clone(app);
@@ -203,6 +179,39 @@ async fn answer(
         Route::Other => Ok(other(app, &request)),
         Route::Malformed => Ok(Answer::text(400, "400 Bad Request")),
     }
+}
+
+/// Answers a request for a resource, and counts it.
+async fn of_resource(
+    app: &Arc<App>,
+    request: &Arc<Request>,
+    path: &ResourcePath,
+    room: Vec<Place>,
+) -> Result<Answer, Status> {
+    let since = std::time::Instant::now();
+    let answer = match takes_long(app, request, path) {
+        true => {
+            let (of, request, path) = (Arc::clone(app), Arc::clone(request), path.clone());
+            aside(app, room, async move { request::serve(&of, &request, &path).await }).await?
+        }
+        false => {
+            let _room = room;
+            request::serve(app, request, path).await
+        }
+    };
+    let verb = request::attributes(request, path).verb;
+    if is_served(app, path) && !verb.is_empty() {
+        app.metrics.answered(Series::of(&verb, path), answer.code, since.elapsed());
+    }
+    Ok(answer)
+}
+
+/// Whether a path leads somewhere; one that does not can hold anything, and must not become a series.
+fn is_served(app: &App, path: &ResourcePath) -> bool {
+    let kinds = app.kinds.current();
+    kinds.resource(&path.group, &path.version, &path.resource).is_some_and(|resource| {
+        path.subresource.as_ref().is_none_or(|name| resource.subresource(name).is_some())
+    })
 }
 
 /// What may keep a thread busy for more than some milliseconds: large bodies, whole collections, and rules of definitions.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
 use sealfast_k8s::expression::check::{Checked, full_name};
 use sealfast_k8s::expression::kind::Type;
 
@@ -72,30 +72,8 @@ impl<'a> Estimator<'a> {
                 }
             }
             Expr::Call(call) => self.call(at, call),
-            Expr::List(list) => {
-                let mut sum = Range::fixed(LIST);
-                let mut value = (!list.elements.is_empty()).then_some(Range { least: u64::MAX, most: 0 });
-                for item in &list.elements {
-                    sum = sum.plus(self.cost(item));
-                    value = value.map(|value| value.union(self.size_or_unknown(item)));
-                }
-                let value = value.unwrap_or(Range::NONE);
-                self.entries.insert(at.id, Entry { is_list: true, key: Range::ONE, value });
-                sum
-            }
-            Expr::Map(map) => {
-                let mut sum = Range::fixed(MAP);
-                let none = Range { least: if map.entries.is_empty() { 0 } else { u64::MAX }, most: 0 };
-                let (mut key, mut value) = (none, none);
-                for entry in &map.entries {
-                    let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
-                    sum = sum.plus(self.cost(&entry.key)).plus(self.cost(&entry.value));
-                    key = key.union(self.size_or_unknown(&entry.key));
-                    value = value.union(self.size_or_unknown(&entry.value));
-                }
-                self.entries.insert(at.id, Entry { is_list: false, key, value });
-                sum
-            }
+            Expr::List(list) => self.list(at, &list.elements),
+            Expr::Map(map) => self.map(at, &map.entries),
             Expr::Struct(made) => {
                 let mut sum = Range::fixed(OBJECT);
                 for entry in &made.entries {
@@ -108,6 +86,32 @@ impl<'a> Estimator<'a> {
             Expr::Comprehension(made) if is_bind(made) => self.bind(at, made),
             Expr::Comprehension(made) => self.comprehension(at, made),
         }
+    }
+
+    fn list(&mut self, at: &IdedExpr, items: &'a [IdedExpr]) -> Range {
+        let mut sum = Range::fixed(LIST);
+        let mut value = (!items.is_empty()).then_some(Range { least: u64::MAX, most: 0 });
+        for item in items {
+            sum = sum.plus(self.cost(item));
+            value = value.map(|value| value.union(self.size_or_unknown(item)));
+        }
+        let value = value.unwrap_or(Range::NONE);
+        self.entries.insert(at.id, Entry { is_list: true, key: Range::ONE, value });
+        sum
+    }
+
+    fn map(&mut self, at: &IdedExpr, entries: &'a [IdedEntryExpr]) -> Range {
+        let mut sum = Range::fixed(MAP);
+        let none = Range { least: if entries.is_empty() { 0 } else { u64::MAX }, most: 0 };
+        let (mut key, mut value) = (none, none);
+        for entry in entries {
+            let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
+            sum = sum.plus(self.cost(&entry.key)).plus(self.cost(&entry.value));
+            key = key.union(self.size_or_unknown(&entry.key));
+            value = value.union(self.size_or_unknown(&entry.value));
+        }
+        self.entries.insert(at.id, Entry { is_list: false, key, value });
+        sum
     }
 
     fn bind(&mut self, at: &IdedExpr, made: &'a ComprehensionExpr) -> Range {
