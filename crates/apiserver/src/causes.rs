@@ -165,8 +165,65 @@ impl Causes {
     }
 }
 
+/// Collects complaints about fields, and takes no more once there are many.
+pub(crate) struct Complaints {
+    list: Vec<String>,
+    /// How many more there may be, and how many bytes of them.
+    left: usize,
+    bytes_left: usize,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Self::at_most(MOST)
+    }
+}
+
+impl Complaints {
+    /// At most so many.
+    pub(crate) fn at_most(left: usize) -> Self {
+        Self { list: Vec::new(), left, bytes_left: MOST_BYTES }
+    }
+
+    /// One more, put into words only while there is room for it.
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.is_full() {
+            return;
+        }
+        let text = text();
+        self.left -= 1;
+        self.bytes_left = self.bytes_left.saturating_sub(text.len());
+        self.list.push(text);
+    }
+
+    /// True when there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// True when nothing more is taken: who looks for more may stop.
+    pub(crate) fn is_full(&self) -> bool {
+        self.left == 0 || self.bytes_left == 0
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Forgets all but the first ones.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.list.truncate(count);
+    }
+
+    /// What was noted.
+    pub(crate) fn told(self) -> Vec<String> {
+        self.list
+    }
+}
+
 /// A value as JSON; of a very long one the beginning.
-fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     let mut room = Room(Vec::new());
     let whole = serde_json::to_writer(&mut room, value).is_ok();
     let mut text = String::from_utf8_lossy(&room.0).into_owned();
@@ -193,5 +250,5 @@ impl std::io::Write for Room {
 
 /// How many bytes of a value a cause shows.
 const MOST_SHOWN: usize = 8192;
-const MOST: usize = 1000;
-const MOST_BYTES: usize = 1 << 20;
+pub(crate) const MOST: usize = 1000;
+pub(crate) const MOST_BYTES: usize = 1 << 20;

@@ -44,6 +44,7 @@ use crate::fields::{self, text};
 use crate::grammar;
 use crate::keys;
 use crate::kinds::Resource;
+use crate::path::Path;
 
 pub(crate) use definition::schemas_of;
 pub(crate) use metadata::owners_once;
@@ -93,7 +94,7 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, subresource:
 }
 
 /// What is wrong with a resource within a custom object, at a path.
-pub(crate) fn embedded(path: &str, resource: &Value) -> Vec<Cause> {
+pub(crate) fn embedded(path: &Path<'_>, resource: &Value, out: &mut Causes) {
     let mut causes = Vec::new();
     for key in ["apiVersion", "kind"] {
         let Some(stated) = resource[key].as_str() else { continue };
@@ -111,10 +112,7 @@ pub(crate) fn embedded(path: &str, resource: &Value) -> Vec<Cause> {
         causes.extend(why.map(|why| Cause::invalid(key, &json!(stated), &why)));
     }
     causes.extend(metadata::of_any(resource));
-    for cause in &mut causes {
-        cause.field = format!("{path}.{}", cause.field);
-    }
-    causes
+    out.extend(causes.into_iter().map(|cause| Cause { field: format!("{path}.{}", cause.field), ..cause }));
 }
 
 /// What is wrong with labels and annotations.
@@ -296,4 +294,22 @@ fn changed(resource: &Resource, new: &Value, old: &Value, subresource: &str, out
 /// The items of a list field.
 fn list<'a>(object: &'a Value, key: &str) -> &'a [Value] {
     object.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_resources_at_long_paths_are_told_of_in_part() {
+        let key = "k".repeat(10_000);
+        let mut causes = Causes::default();
+        for at in 0..2_000 {
+            let path = Path::Field(&Path::Root, &key);
+            embedded(&Path::Item(&path, at), &json!({"apiVersion": "a/b/c"}), &mut causes);
+        }
+        let told = causes.told();
+        assert_eq!(told.len(), 105);
+        assert!(told[0].field.ends_with("k[0].apiVersion"));
+    }
 }

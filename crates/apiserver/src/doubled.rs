@@ -7,6 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
+use crate::path::Path;
+
 /// Reads a JSON text, and the paths of what stands twice in it, such as `data.a` and `spec.list[0].b`.
 ///
 /// # Errors
@@ -38,25 +40,6 @@ impl Doubled {
 
 /// Bytes of paths after which no more of them are told: a long key above many others would fill the memory.
 const MOST_TOLD: usize = 64 << 10;
-
-/// Where a value stands: a step below another place. Most texts have nothing twice, so that few paths are written.
-#[derive(Clone, Copy)]
-enum Path<'a> {
-    Root,
-    Field(&'a Path<'a>, &'a str),
-    Item(&'a Path<'a>, usize),
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Field(Self::Root, key) => f.write_str(key),
-            Self::Field(above, key) => write!(f, "{above}.{key}"),
-            Self::Item(above, at) => write!(f, "{above}[{at}]"),
-        }
-    }
-}
 
 struct Place<'a> {
     path: Path<'a>,

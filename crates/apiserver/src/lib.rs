@@ -57,6 +57,7 @@ mod openapi;
 mod options;
 mod owners;
 mod patch;
+mod path;
 mod protobuf;
 mod quality;
 mod quantity;

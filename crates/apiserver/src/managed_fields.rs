@@ -12,6 +12,8 @@ mod prune;
 mod shape;
 mod tree;
 
+use std::fmt;
+
 use serde_json::Value;
 
 pub(crate) use entries::Operation;
@@ -54,45 +56,62 @@ pub(crate) enum Force {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     /// Other managers own fields that the configuration would change.
-    #[error("{}", conflict_message(.0))]
-    Conflicts(Vec<Conflict>),
+    #[error("{0}")]
+    Conflicts(Conflicts),
     /// The configuration does not fit the schema.
     #[error("{0}")]
     Shape(String),
 }
 
-/// One field that somebody else owns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Conflict {
-    /// The owner, quoted, with its door and version where that matters.
-    pub(crate) owner: String,
-    /// The field, such as `.data.a`.
-    pub(crate) path: String,
+/// Fields that others own; of very many, or very long ones, the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conflicts {
+    /// How many there are.
+    count: usize,
+    /// The owners, quoted, with door and version where that matters, and of how many paths each is.
+    owners: Vec<(String, usize)>,
+    /// The fields, such as `.data.a`.
+    paths: Vec<String>,
 }
 
-fn conflict_message(conflicts: &[Conflict]) -> String {
-    let count = conflicts.len();
-    if let [one] = conflicts {
-        return format!("Apply failed with 1 conflict: conflict with {}: {}", one.owner, one.path);
+impl Conflicts {
+    /// Each owner with the fields that are told of.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (&str, &[String])> {
+        let mut rest = self.paths.as_slice();
+        self.owners.iter().map(move |(owner, count)| {
+            let (own, behind) = rest.split_at(*count);
+            rest = behind;
+            (owner.as_str(), own)
+        })
     }
-    let mut owners: Vec<&str> = conflicts.iter().map(|conflict| conflict.owner.as_str()).collect();
-    owners.dedup();
-    let mut text = format!("Apply failed with {count} conflicts: ");
-    for (number, owner) in owners.iter().enumerate() {
-        let paths: Vec<&str> = conflicts
-            .iter()
-            .filter(|conflict| conflict.owner == *owner)
-            .map(|conflict| conflict.path.as_str())
-            .collect();
-        if number > 0 {
-            text.push('\n');
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl fmt::Display for Conflicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.count;
+        if let (1, Some((owner, [path]))) = (count, self.told().next()) {
+            return write!(f, "Apply failed with 1 conflict: conflict with {owner}: {path}");
         }
-        text.push_str(&format!("conflicts with {owner}:"));
-        for path in paths {
-            text.push_str(&format!("\n- {path}"));
+        write!(f, "Apply failed with {count} conflicts: ")?;
+        let mut last = None;
+        for (owner, paths) in self.told() {
+            // Two entries of one name are told of as one.
+            match last.replace(owner) {
+                Some(last) if last == owner => {}
+                Some(_) => write!(f, "\nconflicts with {owner}:")?,
+                None => write!(f, "conflicts with {owner}:")?,
+            }
+            paths.iter().try_for_each(|path| write!(f, "\n- {path}"))?;
+        }
+        match count - self.paths.len() {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
         }
     }
-    text
 }
 
 /// Applies a configuration over the live object (or over nothing); returns the object to store.
@@ -139,7 +158,7 @@ pub(crate) fn apply(
             contested.subtract(&held_since(shape, before, live));
             managers.conflicts(&contested, own)
         }
-        Force::Always => Vec::new(),
+        Force::Always => Conflicts::default(),
     };
     if !conflicts.is_empty() {
         return Err(Error::Conflicts(conflicts));
@@ -235,4 +254,51 @@ fn strip_always(tree: &mut Tree) {
         tree.remove_field(path);
     }
     tree.disown_field("metadata");
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const WRITER: Writer<'_> = Writer {
+        manager: "a",
+        api_version: "v1",
+        subresource: "",
+        now: "2001-01-01T00:00:00Z",
+        has_status: false,
+        is_custom: true,
+    };
+
+    /// Many fields below a long key, in objects whose shape is not known.
+    fn long(value: i64) -> Value {
+        let fields: serde_json::Map<String, Value> =
+            (0..2_000).map(|number| (format!("f{number}"), value.into())).collect();
+        json!({"k".repeat(10_000): fields})
+    }
+
+    #[test]
+    fn conflicts_are_counted_and_told_of_in_part() {
+        let live = apply(&Shape::Deduced, None, &long(1), &Force::Never, &WRITER).expect("it is new");
+        let other = Writer { manager: "b", ..WRITER };
+        let refused = apply(&Shape::Deduced, Some(&live), &long(2), &Force::Never, &other);
+        let Err(Error::Conflicts(conflicts)) = refused else { panic!("they conflict") };
+        let told: Vec<_> = conflicts.told().collect();
+        assert_eq!((told.len(), told[0].0, told[0].1.len()), (1, "\"a\"", 105));
+        let text = conflicts.to_string();
+        assert!(text.starts_with("Apply failed with 2000 conflicts: conflicts with \"a\":\n- .kkk"));
+        assert!(text.ends_with("\nand 1895 more"), "the rest is counted");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_of_in_part() {
+        let schema = json!({"type": "object", "additionalProperties": {
+            "type": "object", "additionalProperties": {"type": "string"},
+        }});
+        let refused = apply(&Shape::Schema(&schema, false), None, &long(1), &Force::Never, &WRITER);
+        let Err(Error::Shape(text)) = refused else { panic!("numbers are no strings") };
+        assert!(text.starts_with("errors:\n  .kkk"));
+        assert_eq!(text.lines().count(), 1 + 105);
+    }
 }

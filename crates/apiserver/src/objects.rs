@@ -381,7 +381,7 @@ pub(crate) fn applied(
     };
     let applied = managed_fields::apply(&resource.shape.merge(), live, config, &force, &writer);
     let mut object = applied.map_err(|error| match error {
-        managed_fields::Error::Conflicts(ref conflicts) => conflict_status(error.to_string(), conflicts),
+        managed_fields::Error::Conflicts(conflicts) => conflict_status(&conflicts),
         managed_fields::Error::Shape(why) => misfit(why),
     })?;
     if resource.custom.is_none() {
@@ -426,13 +426,15 @@ fn last_applied(live: &Value) -> Option<Value> {
     serde_json::from_str(text).ok().filter(Value::is_object)
 }
 
-fn conflict_status(message: String, conflicts: &[managed_fields::Conflict]) -> Status {
-    let cause = |conflict: &managed_fields::Conflict| Cause {
-        reason: "FieldManagerConflict",
-        message: format!("conflict with {}", conflict.owner),
-        field: conflict.path.clone(),
-    };
-    Status::plain(409, "Conflict", message).with_causes(conflicts.iter().map(cause).collect())
+fn conflict_status(conflicts: &managed_fields::Conflicts) -> Status {
+    let causes = conflicts.told().flat_map(|(owner, paths)| {
+        paths.iter().map(move |path| Cause {
+            reason: "FieldManagerConflict",
+            message: format!("conflict with {owner}"),
+            field: path.clone(),
+        })
+    });
+    Status::plain(409, "Conflict", conflicts.to_string()).with_causes(causes.collect())
 }
 
 /// `/v1` or `apps/v1`.
@@ -481,9 +483,8 @@ pub(crate) fn validate_update(
 /// What a custom object and the resources within it break of their schema, and what it broke before, too.
 fn problems(resource: &Resource, new: &Value, old: Option<&Value>) -> (Vec<Cause>, Vec<String>) {
     let (mut causes, tolerated) = resource.shape.problems(new, old);
-    let within = resource.shape.embedded(new).into_iter();
-    causes.extend(within.flat_map(|(path, resource)| checks::embedded(&path, resource)));
-    (causes, tolerated)
+    resource.shape.each_embedded(new, &mut |path, resource| checks::embedded(path, resource, &mut causes));
+    (causes.told(), tolerated)
 }
 
 /// What is wrong with the replicas that a custom object states.

@@ -7,11 +7,12 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
 use serde_json::Value;
 
-use crate::causes::Cause;
+use crate::causes::{Cause, Causes, Complaints};
 use crate::defaults;
 use crate::fields;
 use crate::go_text;
 use crate::managed_fields::Shape as Merge;
+use crate::path::Path;
 use crate::typed;
 use crate::validate::{self, Ruled};
 
@@ -58,10 +59,11 @@ impl Shape {
             },
             Self::Custom(known, _) => {
                 fields::whole_numbers(object);
-                let mut complaints = match object.get_mut("metadata") {
-                    Some(metadata) => typed::check_metadata(metadata, "metadata")?,
-                    None => Vec::new(),
-                };
+                let mut complaints = Complaints::default();
+                if let Some(metadata) = object.get_mut("metadata") {
+                    typed::check_metadata(metadata, &Path::Field(&Path::Root, "metadata"), &mut complaints)?;
+                }
+                let mut complaints = complaints.told();
                 let gone = validate::pruned(known, object)?;
                 complaints.extend(gone.iter().map(|path| format!("unknown field \"{path}\"")));
                 let mut twice: Vec<&String> = doubled.iter().collect();
@@ -89,29 +91,25 @@ impl Shape {
     }
 
     /// What a custom object breaks of its schema, and what it broke before, too.
-    pub(crate) fn problems(&self, new: &Value, old: Option<&Value>) -> (Vec<Cause>, Vec<String>) {
-        let Self::Custom(known, ruled) = self else { return (Vec::new(), Vec::new()) };
+    pub(crate) fn problems(&self, new: &Value, old: Option<&Value>) -> (Causes, Vec<String>) {
+        let Self::Custom(known, ruled) = self else { return (Causes::default(), Vec::new()) };
         let found = validate::judged(known, ruled, new, old);
         let told = |problem: validate::Problem| format!("{}: {}", problem.field, problem.message());
         let tolerated = found.tolerated.into_iter().map(told).collect();
-        let problems = found.problems.into_iter();
-        let causes = problems
-            .map(|problem| Cause {
-                reason: problem.reason(),
-                message: problem.message(),
-                field: problem.field,
-            })
-            .collect();
+        let mut causes = Causes::default();
+        causes.extend(found.problems.into_iter().map(|problem| Cause {
+            reason: problem.reason(),
+            message: problem.message(),
+            field: problem.field,
+        }));
         (causes, tolerated)
     }
 
-    /// The resources within a custom object, each with its path.
-    pub(crate) fn embedded<'a>(&self, object: &'a Value) -> Vec<(String, &'a Value)> {
-        let mut within = Vec::new();
+    /// Does something with each resource within a custom object and its path.
+    pub(crate) fn each_embedded(&self, object: &Value, told: &mut impl FnMut(&Path<'_>, &Value)) {
         if let Self::Custom(known, _) = self {
-            validate::embedded(known, object, "", &mut within);
+            validate::each_embedded(known, object, &Path::Root, told);
         }
-        within
     }
 
     pub(crate) fn merge(&self) -> Merge<'_> {
@@ -119,5 +117,66 @@ impl Shape {
             Self::Builtin(gvk) => schema::builtin().root(gvk).map_or(Merge::Deduced, Merge::Struct),
             Self::Custom(schema, _) => Merge::CustomRoot(schema),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An object with many such fields below a long key.
+    fn long(value: &Value) -> Value {
+        let fields: serde_json::Map<String, Value> =
+            (0..2_000).map(|number| (format!("f{number}"), value.clone())).collect();
+        json!({"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "n"}, "spec": {"k".repeat(10_000): fields}})
+    }
+
+    fn shape(of: Value) -> Shape {
+        Shape::custom(&json!({"type": "object", "properties": {"spec": {
+            "type": "object", "additionalProperties": {"type": "object", "additionalProperties": of},
+        }}}))
+    }
+
+    #[test]
+    fn faults_below_a_long_key_are_told_of_in_part() {
+        let number = json!({"type": "integer", "maximum": 1, "enum": [1], "x-kubernetes-validations": [
+            {"rule": "self < 2", "message": "not so much"},
+        ]});
+        let either =
+            json!({"anyOf": [number, {"type": "array"}], "allOf": [number], "oneOf": [number, number]});
+        for (of, value) in [
+            (number, json!(2)),
+            (json!({"type": "string"}), json!(2)),
+            (json!({"type": "array", "x-kubernetes-list-type": "set"}), json!([1, 1])),
+            (json!({"type": "object", "required": ["a"]}), json!({})),
+            (either, json!(2)),
+        ] {
+            let causes = shape(of.clone()).problems(&long(&value), None).0.told();
+            let bytes = causes.iter().map(|cause| cause.field.len() + cause.message.len()).sum::<usize>();
+            assert!(!causes.is_empty() && bytes <= crate::causes::MOST_BYTES + 100, "{bytes} of {of}");
+            let last = causes.last().expect("there is one");
+            assert!(last.message.contains("there may be more faults"), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_below_a_long_key_are_told_of_in_part() {
+        let mut object = long(&json!({"x": 1}));
+        let told = shape(json!({"type": "object"})).prune(&mut object, &HashSet::new());
+        assert_eq!(told.map(|told| told.len()), Ok(105));
+        let fields = object["spec"].as_object().and_then(|spec| spec.values().next()?.as_object());
+        assert!(
+            fields.is_some_and(
+                |fields| fields.len() == 2_000 && fields.values().all(|field| field == &json!({}))
+            )
+        );
+
+        let resource = json!({"type": "object", "x-kubernetes-embedded-resource": true});
+        let mut object = long(&json!({"metadata": {"name": "n", "x": 1}}));
+        let told = shape(resource).prune(&mut object, &HashSet::new()).expect("metadata can be read");
+        assert_eq!(told.len(), 105);
+        assert!(told[0].ends_with(".f0.metadata.x\""));
     }
 }

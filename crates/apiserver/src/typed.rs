@@ -9,6 +9,8 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use sealfast_k8s::schema::{Field, Type, builtin};
 use serde_json::{Map, Value, json};
 
+use crate::causes::Complaints;
+use crate::path::Path;
 use crate::quantity;
 
 /// Checks a whole object and drops what is unknown or empty; says what was unknown or stood twice, in order.
@@ -21,21 +23,27 @@ pub(crate) fn check(
     doubled: &HashSet<String>,
 ) -> Result<Vec<String>, String> {
     let name = object["kind"].as_str().unwrap_or_default().to_owned();
-    let mut walk = Walk { doubled, complaints: Vec::new() };
+    let mut complaints = Complaints::at_most(MOST_COMPLAINTS);
+    let lengths = doubled.iter().map(String::len).collect();
+    let mut walk = Walk { doubled, lengths, complaints: &mut complaints };
     if let Some(map) = object.as_object_mut() {
         walk.fields(kind, &name, map, None)?;
     }
-    Ok(walk.complaints)
+    Ok(complaints.told())
 }
 
 /// The same for the metadata of a custom object, or of an object embedded in one.
-pub(crate) fn check_metadata(metadata: &mut Value, path: &str) -> Result<Vec<String>, String> {
-    let mut walk = Walk { doubled: &HashSet::new(), complaints: Vec::new() };
+pub(crate) fn check_metadata(
+    metadata: &mut Value,
+    path: &Path<'_>,
+    complaints: &mut Complaints,
+) -> Result<(), String> {
+    let mut walk = Walk { doubled: &HashSet::new(), lengths: HashSet::new(), complaints };
     if let (Some(kind), Some(map)) = (builtin().named("meta.ObjectMeta"), metadata.as_object_mut()) {
-        let place = Place { above: None, step: Step::Field { owner: "", name: path } };
+        let place = Place { above: None, step: Step::Top(path) };
         walk.fields(kind, "ObjectMeta", map, Some(&place))?;
     }
-    Ok(walk.complaints)
+    Ok(())
 }
 
 /// Where a value stands; put into words only when something is wrong with it.
@@ -47,7 +55,12 @@ struct Place<'a> {
 
 #[derive(Clone, Copy)]
 enum Step<'a> {
-    Field { owner: &'a str, name: &'a str },
+    /// Metadata that is read alone, in an object that is not.
+    Top(&'a Path<'a>),
+    Field {
+        owner: &'a str,
+        name: &'a str,
+    },
     Key(&'a str),
     Item(usize),
 }
@@ -57,6 +70,7 @@ impl Place<'_> {
     fn path(&self) -> String {
         let mut text = self.above.map(Place::path).unwrap_or_default();
         match self.step {
+            Step::Top(path) => text.push_str(&path.to_string()),
             Step::Item(at) => text.push_str(&format!("[{at}]")),
             Step::Field { name, .. } | Step::Key(name) => {
                 if !text.is_empty() {
@@ -68,15 +82,22 @@ impl Place<'_> {
         text
     }
 
+    /// Bytes of the path.
+    fn length(&self) -> usize {
+        let above = self.above.map_or(0, Place::length);
+        match self.step {
+            Step::Top(path) => path.to_string().len(),
+            Step::Item(at) => above + "[]".len() + at.checked_ilog10().unwrap_or(0) as usize + 1,
+            Step::Field { name, .. } | Step::Key(name) => above + usize::from(above > 0) + name.len(),
+        }
+    }
+
     /// `ServicePort.spec.ports.name`: the innermost struct, and the fields that lead to the value.
     fn go_field(&self) -> String {
         let (mut owner, mut names) = (None, Vec::new());
         let mut at = Some(self);
         while let Some(place) = at {
-            // Metadata that is read alone has no owner.
-            if let Step::Field { owner: own, name } = place.step
-                && !own.is_empty()
-            {
+            if let Step::Field { owner: own, name } = place.step {
                 owner = owner.or(Some(own));
                 names.push(name);
             }
@@ -98,7 +119,9 @@ impl Place<'_> {
 
 struct Walk<'a> {
     doubled: &'a HashSet<String>,
-    complaints: Vec<String>,
+    /// How long these are: of fields with paths of other lengths the path is not written.
+    lengths: HashSet<usize>,
+    complaints: &'a mut Complaints,
 }
 
 impl Walk<'_> {
@@ -136,7 +159,7 @@ impl Walk<'_> {
         let Some(field) = kind.fields.get(name) else {
             let known = at_root && matches!(name, "apiVersion" | "kind");
             if !known {
-                self.complaints.push(format!("unknown field \"{}\"", place.path()));
+                self.complaints.note(|| format!("unknown field \"{}\"", place.path()));
             }
             return Ok(known);
         };
@@ -159,8 +182,12 @@ impl Walk<'_> {
     }
 
     fn complain_if_doubled(&mut self, place: &Place<'_>) {
-        if !self.doubled.is_empty() && self.doubled.contains(&place.path()) {
-            self.complaints.push(format!("duplicate field \"{}\"", place.path()));
+        if self.lengths.is_empty() || !self.lengths.contains(&place.length()) {
+            return;
+        }
+        let path = place.path();
+        if self.doubled.contains(&path) {
+            self.complaints.note(|| format!("duplicate field \"{path}\""));
         }
     }
 
@@ -379,6 +406,8 @@ fn is_empty(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty)
 }
 
+/// Of so many complaints about fields the reference tells.
+const MOST_COMPLAINTS: usize = 100;
 /// Kinds of values that are left out when they are empty, where nothing else is known.
 const PLAIN: [&str; 6] = ["string", "bytes", "bool", "int32", "int64", "float"];
 /// Base64 whose last letter may hold bits that mean nothing.
@@ -388,3 +417,30 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 /// How times with fractions are written.
 const MICRO: &str = "2006-01-02T15:04:05.000000Z07:00";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_below_a_long_key_are_told_of_in_part() {
+        let schema = |name: &str| json!({"type": "object", "x": 1, "items": {"x": 1}, "default": name});
+        let definition = |key: &str, count: usize| {
+            let schemas: Map<String, Value> = (0..count).map(|at| (format!("f{at}"), schema("a"))).collect();
+            json!({"kind": "CustomResourceDefinition", "spec": {"versions": [{"schema": {"openAPIV3Schema": {
+                "properties": {key: {"properties": schemas}},
+            }}}]}})
+        };
+        let kind = builtin().named("apiextensions.v1.CustomResourceDefinition").expect("it is known");
+        let told = |mut object: Value, doubled: &[String]| {
+            check(kind, &mut object, &doubled.iter().cloned().collect()).expect("types are right")
+        };
+        assert_eq!(told(definition("a", 200), &[]).len(), MOST_COMPLAINTS);
+        assert_eq!(told(definition(&"k".repeat(100_000), 200), &[]).len(), 11);
+
+        let key = "k".repeat(1_000);
+        let twice = format!("spec.versions[0].schema.openAPIV3Schema.properties.{key}.properties.f11");
+        let told = told(definition(&key, 20), std::slice::from_ref(&twice));
+        assert_eq!(told.iter().filter(|text| **text == format!("duplicate field \"{twice}\"")).count(), 1);
+    }
+}

@@ -22,8 +22,11 @@ use sealfast_k8s::expression::matching::compiled;
 use sealfast_k8s::expression::operations::go_float;
 use serde_json::Value;
 
+use crate::causes;
+use crate::path::Path;
+
 pub(crate) use format::is_known as knows_format;
-pub(crate) use prune::{default, embedded, fill_in, has_defaults, prune, pruned, prunes};
+pub(crate) use prune::{default, each_embedded, fill_in, has_defaults, prune, pruned, prunes};
 pub(crate) use ruled::Ruled;
 
 /// What is wrong with one field.
@@ -38,22 +41,22 @@ pub(crate) struct Problem {
 /// Kinds of problems; each has a reason and a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// A value that is not allowed, and why.
-    Invalid(Value, String),
+    /// A value that is not allowed, as it is shown, and why.
+    Invalid(String, String),
     /// A value of the wrong type; the name of its type or its text, and why.
     Type(String, String),
     /// Missing.
     Required,
     /// Missing, as a rule says in these words.
     Missing(String),
-    /// Not one of these.
-    NotSupported(Value, Vec<Value>),
+    /// Not one of these, all as they are shown.
+    NotSupported(String, String),
     /// More bytes than these.
     TooLong(u64),
     /// So many, more than so many.
     TooMany(usize, u64),
-    /// Twice the same.
-    Duplicate(Value),
+    /// Twice the same, as it is shown.
+    Duplicate(String),
     /// Twice the same, and not shown.
     Again,
     /// Not allowed by a rule.
@@ -62,10 +65,74 @@ pub(crate) enum Kind {
     Rule(String),
 }
 
+/// Collects problems, and takes no more once there are as many as an answer tells.
+pub(crate) struct Problems {
+    list: Vec<Problem>,
+    /// How many more there may be, and how many bytes of them.
+    left: usize,
+    bytes_left: usize,
+}
+
+impl Default for Problems {
+    fn default() -> Self {
+        Self { list: Vec::new(), left: causes::MOST, bytes_left: causes::MOST_BYTES }
+    }
+}
+
+impl Problems {
+    /// What may be wrong with a part, for which there is no more room than here; `most` are enough.
+    fn within(&self, most: usize) -> Self {
+        Self { list: Vec::new(), left: self.left.min(most), bytes_left: self.bytes_left }
+    }
+
+    /// One more, put into words only while there is room for it.
+    fn note(&mut self, path: &Path<'_>, kind: impl FnOnce() -> Kind) {
+        if !self.is_full() {
+            let field = if path.is_root() { "<nil>".to_owned() } else { path.to_string() };
+            self.push(Problem { field, kind: kind() });
+        }
+    }
+
+    fn push(&mut self, problem: Problem) {
+        self.left = self.left.saturating_sub(1);
+        self.bytes_left = self.bytes_left.saturating_sub(problem.size());
+        self.list.push(problem);
+    }
+
+    fn extend(&mut self, more: Self) {
+        more.list.into_iter().for_each(|problem| self.push(problem));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// True when nothing more is taken: who looks for more may stop.
+    fn is_full(&self) -> bool {
+        self.left == 0 || self.bytes_left == 0
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
 impl Problem {
-    fn new(field: &str, kind: Kind) -> Self {
-        let field = if field.is_empty() { "<nil>" } else { field };
-        Self { field: field.to_owned(), kind }
+    /// About the bytes that it is told in.
+    fn size(&self) -> usize {
+        let texts = match &self.kind {
+            Kind::Invalid(value, why) | Kind::Type(value, why) | Kind::NotSupported(value, why) => {
+                value.len() + why.len()
+            }
+            Kind::Missing(why) | Kind::Forbidden(why) | Kind::Rule(why) | Kind::Duplicate(why) => why.len(),
+            Kind::Required | Kind::TooLong(_) | Kind::TooMany(..) | Kind::Again => 0,
+        };
+        self.field.len() + texts
     }
 
     /// Returns the machine-readable reason of a cause.
@@ -97,17 +164,13 @@ impl Problem {
     pub(crate) fn message(&self) -> String {
         let items = |count: u64| if count == 1 { "item" } else { "items" };
         match &self.kind {
-            Kind::Invalid(value, why) => format!("Invalid value: {}: {why}", shown(value)),
+            Kind::Invalid(value, why) => format!("Invalid value: {value}: {why}"),
             Kind::Rule(why) => format!("Invalid value: {why}"),
             Kind::Type(found, why) => format!("Invalid value: {found:?}: {why}: {found:?}"),
             Kind::Required => "Required value".to_owned(),
             Kind::Missing(why) => format!("Required value: {why}"),
             Kind::NotSupported(value, supported) => {
-                let supported: Vec<String> = supported
-                    .iter()
-                    .map(|value| crate::go_text::quoted(&crate::go_text::of(value)))
-                    .collect();
-                format!("Unsupported value: {value}: supported values: {}", supported.join(", "))
+                format!("Unsupported value: {value}: supported values: {supported}")
             }
             Kind::TooLong(most) => {
                 format!("Too long: may not be more than {most} byte{}", if *most == 1 { "" } else { "s" })
@@ -115,7 +178,7 @@ impl Problem {
             Kind::TooMany(count, most) => {
                 format!("Too many: {count}: must have at most {most} {}", items(*most))
             }
-            Kind::Duplicate(value) => format!("Duplicate value: {}", shown(value)),
+            Kind::Duplicate(value) => format!("Duplicate value: {value}"),
             Kind::Again => "Duplicate value".to_owned(),
             Kind::Forbidden(why) => format!("Forbidden: {why}"),
         }
@@ -126,12 +189,12 @@ impl Problem {
 fn shown(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_f64() => go_float(number.as_f64().unwrap_or_default()),
-        other => other.to_string(),
+        other => causes::shown(other),
     }
 }
 
 /// Checks an object against its schema, then by its rules; what an update leaves as it was is let through.
-pub(crate) fn validate(schema: &Value, new: &Value, old: Option<&Value>) -> Vec<Problem> {
+pub(crate) fn validate(schema: &Value, new: &Value, old: Option<&Value>) -> Problems {
     judged(schema, &Ruled::of(schema), new, old).problems
 }
 
@@ -139,28 +202,28 @@ pub(crate) fn validate(schema: &Value, new: &Value, old: Option<&Value>) -> Vec<
 pub(crate) fn judged(schema: &Value, ruled: &Ruled, new: &Value, old: Option<&Value>) -> rules::Found {
     let mut found = rules::Found::default();
     let problems = &mut found.problems;
-    walk(schema, new, old, "", problems);
+    walk(schema, new, old, &Path::Root, problems);
     // What stands twice in a list is looked for when all else was looked at.
-    problems.sort_by_key(|problem| matches!(problem.kind, Kind::Duplicate(_)));
-    if !problems.iter().any(Problem::keeps_rules_out) {
-        rules::check(schema, ruled, new, old, "", &mut found);
+    problems.list.sort_by_key(|problem| matches!(problem.kind, Kind::Duplicate(_)));
+    if !problems.list.iter().any(Problem::keeps_rules_out) {
+        rules::check(schema, ruled, new, old, &Path::Root, &mut found);
     } else if ruled.any() {
         let text = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
-        problems.push(Problem::new("", Kind::Invalid(Value::Null, text.to_owned())));
+        problems.note(&Path::Root, || Kind::Invalid("null".to_owned(), text.to_owned()));
     }
     found
 }
 
-fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {
+fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &Path<'_>, problems: &mut Problems) {
     // Unchanged values were accepted once.
-    if old == Some(value) {
+    if old == Some(value) || problems.is_full() {
         return;
     }
     if value.is_null() && schema["nullable"] == true {
         return;
     }
     if !has_type(schema, value) {
-        problems.push(of_other_type(schema, value, path));
+        problems.note(path, || of_other_type(schema, value, path));
     }
     // The order is that of the reference.
     if !value.is_null() {
@@ -168,7 +231,7 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
     }
     match value {
         Value::String(text) => string(schema, text, path, problems),
-        Value::Number(number) => problems.extend(bounds::check(schema, number, path)),
+        Value::Number(number) => bounds::check(schema, number, path, problems),
         Value::Array(items) => array(schema, items, old, path, problems),
         _ => {}
     }
@@ -179,7 +242,7 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
 }
 
 /// What is said of a value of another type: that of its format, where the schema has one.
-fn of_other_type(schema: &Value, value: &Value, path: &str) -> Problem {
+fn of_other_type(schema: &Value, value: &Value, path: &Path<'_>) -> Kind {
     let kind = schema["type"].as_str().unwrap_or_default();
     let format = schema["format"].as_str().filter(|format| knows_format(kind, format));
     let by_format = !matches!(value, Value::Null | Value::String(_) | Value::Array(_));
@@ -191,14 +254,18 @@ fn of_other_type(schema: &Value, value: &Value, path: &str) -> Problem {
         (None, _) => (kind, type_name(value)),
     };
     let why = format!("{path} in body must be of type {wanted}");
-    Problem::new(path, Kind::Type(found.to_owned(), why))
+    Kind::Type(found.to_owned(), why)
 }
 
-fn listed(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+fn listed(schema: &Value, value: &Value, path: &Path<'_>, problems: &mut Problems) {
     if let Some(allowed) = schema["enum"].as_array()
         && !allowed.contains(value)
     {
-        problems.push(Problem::new(path, Kind::NotSupported(value.clone(), allowed.clone())));
+        problems.note(path, || {
+            let quoted = |value: &Value| crate::go_text::quoted(&crate::go_text::of(value));
+            let allowed: Vec<String> = allowed.iter().map(quoted).collect();
+            Kind::NotSupported(causes::shown(value), allowed.join(", "))
+        });
     }
 }
 
@@ -233,42 +300,40 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
+fn string(schema: &Value, text: &str, path: &Path<'_>, problems: &mut Problems) {
     let invalid =
-        |why: String| Problem::new(path, Kind::Invalid(Value::from(text), format!("{path} in body {why}")));
+        |why: String| move || Kind::Invalid(causes::shown(&text.into()), format!("{path} in body {why}"));
     let length = text.chars().count() as u64;
     // One problem of length and pattern at a time, as the reference tells them.
     if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
-        problems.push(Problem::new(path, Kind::TooLong(most)));
+        problems.note(path, || Kind::TooLong(most));
     } else if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
-        problems.push(invalid(format!("should be at least {least} chars long")));
+        problems.note(path, invalid(format!("should be at least {least} chars long")));
     } else if let Some(pattern) = schema["pattern"].as_str()
         && compiled(pattern).is_ok_and(|pattern| !pattern.is_match(text))
     {
-        problems.push(invalid(format!("should match '{pattern}'")));
+        problems.note(path, invalid(format!("should match '{pattern}'")));
     }
     if let Some(format) = schema["format"].as_str().filter(|format| !format::is_valid(format, text)) {
-        problems.push(Problem::new(
-            path,
-            Kind::Type(text.to_owned(), format!("{path} in body must be of type {format}")),
-        ));
+        problems
+            .note(path, || Kind::Type(text.to_owned(), format!("{path} in body must be of type {format}")));
     }
 }
 
-fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {
+fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &Path<'_>, problems: &mut Problems) {
     let keyed = schema["x-kubernetes-list-type"] == "map";
     let twins = Twins::of(schema, old);
     for (at, item) in items.iter().enumerate() {
         let twin = if keyed { twins.get(item) } else { old.and_then(|old| old.get(at)) };
-        walk(&schema["items"], item, twin, &format!("{path}[{at}]"), problems);
+        walk(&schema["items"], item, twin, &Path::Item(path, at), problems);
     }
     let count = items.len();
     if let Some(most) = schema["maxItems"].as_u64().filter(|most| count as u64 > *most) {
-        problems.push(Problem::new(path, Kind::TooMany(count, most)));
+        problems.note(path, || Kind::TooMany(count, most));
     }
     if let Some(least) = schema["minItems"].as_u64().filter(|least| (count as u64) < *least) {
-        let text = format!("{path} in body should have at least {least} items");
-        problems.push(Problem::new(path, Kind::Invalid(Value::from(count), text)));
+        let text = || format!("{path} in body should have at least {least} items");
+        problems.note(path, || Kind::Invalid(count.to_string(), text()));
     }
     duplicates(schema, items, path, problems);
 }
@@ -302,7 +367,7 @@ impl<'a> Twins<'a> {
     }
 }
 
-fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Problem>) {
+fn duplicates(schema: &Value, items: &[Value], path: &Path<'_>, problems: &mut Problems) {
     let keys = schema["x-kubernetes-list-map-keys"].as_array();
     let identity = |item: &Value| match (schema["x-kubernetes-list-type"].as_str(), keys) {
         (Some("set"), _) => Some(item.clone()),
@@ -320,13 +385,14 @@ fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Pr
     for (at, item) in items.iter().enumerate() {
         if keyed && !item.is_object() {
             let why = "must be an object for an array of list-type map";
-            let kind = Kind::Invalid(item.clone(), why.to_owned());
-            problems.extend((!item.is_null()).then(|| Problem::new(&format!("{path}[{at}]"), kind)));
+            if !item.is_null() {
+                problems.note(&Path::Item(path, at), || Kind::Invalid(shown(item), why.to_owned()));
+            }
             continue;
         }
         let Some(identity) = identity(item) else { return };
         if !seen.insert(identity.to_string()) {
-            problems.push(Problem::new(&format!("{path}[{at}]"), Kind::Duplicate(identity)));
+            problems.note(&Path::Item(path, at), || Kind::Duplicate(shown(&identity)));
         }
     }
 }
@@ -335,78 +401,97 @@ fn object(
     schema: &Value,
     fields: &serde_json::Map<String, Value>,
     old: Option<&Value>,
-    path: &str,
-    problems: &mut Vec<Problem>,
+    path: &Path<'_>,
+    problems: &mut Problems,
 ) {
     if schema["x-kubernetes-embedded-resource"] == true {
         for name in ["apiVersion", "kind"].iter().filter(|name| !fields.contains_key(**name)) {
-            problems.push(Problem::new(&format!("{path}.{name}"), Kind::Required));
+            problems.note(&Path::Field(path, name), || Kind::Required);
         }
     }
     if let Some(most) = schema["maxProperties"].as_u64().filter(|most| fields.len() as u64 > *most) {
-        problems.push(Problem::new(path, Kind::TooMany(fields.len(), most)));
+        problems.note(path, || Kind::TooMany(fields.len(), most));
     }
     if let Some(least) = schema["minProperties"].as_u64().filter(|least| (fields.len() as u64) < *least) {
-        let text = format!("{path} in body should have at least {least} properties");
-        problems.push(Problem::new(path, Kind::Invalid(Value::from(fields.len()), text)));
+        let text = || format!("{path} in body should have at least {least} properties");
+        problems.note(path, || Kind::Invalid(fields.len().to_string(), text()));
     }
     for (name, value) in fields {
         let Some(known) = prune::of_field(schema, name) else { continue };
         let twin = old.and_then(|old| old.get(name));
-        walk(known, value, twin, &join(path, name), problems);
+        walk(known, value, twin, &Path::Field(path, name), problems);
     }
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !fields.contains_key(name) {
-            problems.push(Problem::new(&join(path, name), Kind::Required));
+            problems.note(&Path::Field(path, name), || Kind::Required);
         }
     }
 }
 
-fn combined(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {
-    let fits = |schema: &Value| {
-        let mut inner = Vec::new();
-        walk(schema, value, None, path, &mut inner);
-        inner
-    };
-    let invalid = |text: String| Problem::new("", Kind::Invalid(Value::from(""), text));
-    let all: Vec<Vec<Problem>> = schema["allOf"].as_array().into_iter().flatten().map(fits).collect();
-    if all.iter().any(|inner| !inner.is_empty()) {
-        let none = if all.iter().any(Vec::is_empty) { "" } else { ". None validated" };
-        problems.extend(all.into_iter().flatten());
-        problems.push(invalid(format!("{path:?} must validate all the schemas (allOf){none}")));
-    }
-    if let Some(parts) = schema["anyOf"].as_array() {
-        let all: Vec<Vec<Problem>> = parts.iter().map(fits).collect();
-        if all.iter().all(|inner| !inner.is_empty()) {
-            problems.push(invalid(format!("{path:?} must validate at least one schema (anyOf)")));
-            problems.extend(all.into_iter().next().into_iter().flatten());
+fn combined(schema: &Value, value: &Value, path: &Path<'_>, problems: &mut Problems) {
+    let parts = |key: &str| schema[key].as_array();
+    if let Some(all) = parts("allOf") {
+        let before = problems.list.len();
+        let mut valid = 0;
+        for part in all {
+            let found = problems.list.len();
+            walk(part, value, None, path, problems);
+            valid += usize::from(found == problems.list.len());
+        }
+        if problems.list.len() > before {
+            let none = if valid > 0 { "" } else { ". None validated" };
+            odd(path, &format!("must validate all the schemas (allOf){none}"), problems);
         }
     }
-    if let Some(parts) = schema["oneOf"].as_array() {
-        let all: Vec<Vec<Problem>> = parts.iter().map(fits).collect();
-        match all.iter().filter(|inner| inner.is_empty()).count() {
-            0 => {
-                problems.push(invalid(format!(
-                    "{path:?} must validate one and only one schema (oneOf). Found none valid"
-                )));
-                problems.extend(all.into_iter().next().into_iter().flatten());
+    if let Some(parts) = parts("anyOf") {
+        let (valid, first) = fitting(parts, value, path, problems);
+        if valid == 0 {
+            odd(path, "must validate at least one schema (anyOf)", problems);
+            problems.extend(first);
+        }
+    }
+    if let Some(parts) = parts("oneOf") {
+        let must = "must validate one and only one schema (oneOf). Found";
+        match fitting(parts, value, path, problems) {
+            (0, first) => {
+                odd(path, &format!("{must} none valid"), problems);
+                problems.extend(first);
             }
-            1 => {}
-            valid => problems.push(invalid(format!(
-                "{path:?} must validate one and only one schema (oneOf). Found {valid} valid alternatives"
-            ))),
+            (1, _) => {}
+            (valid, _) => odd(path, &format!("{must} {valid} valid alternatives"), problems),
         }
     }
     if let Some(part) = schema.get("not").filter(|part| part.is_object())
-        && fits(part).is_empty()
+        && fitting(std::slice::from_ref(part), value, path, problems).0 > 0
     {
-        problems.push(invalid(format!("{path:?} must not validate the schema (not)")));
+        odd(path, "must not validate the schema (not)", problems);
     }
+}
+
+/// How many of these schemas a value fits, and what the first says of it.
+fn fitting(parts: &[Value], value: &Value, path: &Path<'_>, room: &Problems) -> (usize, Problems) {
+    let mut first = room.within(usize::MAX);
+    let mut valid = 0;
+    for (at, part) in parts.iter().enumerate() {
+        let mut other = room.within(1);
+        let found = if at == 0 { &mut first } else { &mut other };
+        walk(part, value, None, path, found);
+        valid += usize::from(found.is_empty());
+    }
+    (valid, first)
+}
+
+fn odd(path: &Path<'_>, why: &str, problems: &mut Problems) {
+    let text = || format!("{:?} {why}", path.to_string());
+    problems.note(&Path::Root, || Kind::Invalid(NOTHING.to_owned(), text()));
 }
 
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
+
+/// An empty text as it is shown.
+const NOTHING: &str = "\"\"";
 
 #[cfg(test)]
 mod tests {
@@ -426,7 +511,7 @@ mod tests {
         } } });
         let lines = |object: Value| -> Vec<String> {
             validate(&schema, &object, None)
-                .iter()
+                .into_iter()
                 .map(|problem| format!("{}: {}", problem.field, problem.message()))
                 .collect()
         };

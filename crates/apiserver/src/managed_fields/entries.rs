@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value, json};
 
 use super::tree::Tree;
-use super::{Conflict, Writer};
+use super::{Conflicts, Writer};
+use crate::causes::Complaints;
 use crate::go_text;
 
 /// How a manager came by its fields.
@@ -30,6 +31,9 @@ pub(super) struct Entry {
 
 /// Update entries beyond this are merged into one.
 const MOST_UPDATES: usize = 10;
+
+/// Letters of an owner in messages.
+const LONGEST_OWNER: usize = 1000;
 
 const ANCIENT: &str = "ancient-changes";
 
@@ -107,8 +111,12 @@ impl Entry {
         Value::Object(entry)
     }
 
-    /// How messages name the owner.
-    fn show(&self) -> String {
+    /// How messages name the owner; of a very long name the beginning.
+    fn shown(&self) -> String {
+        self.whole_name().chars().take(LONGEST_OWNER).collect()
+    }
+
+    fn whole_name(&self) -> String {
         let mut text = go_text::quoted(&self.manager);
         if !self.subresource.is_empty() {
             text.push_str(&format!(" with subresource {}", go_text::quoted(&self.subresource)));
@@ -162,17 +170,21 @@ impl Managers {
     }
 
     /// Returns the changed fields that others own.
-    pub(super) fn conflicts(&self, changed: &Tree, own: Option<usize>) -> Vec<Conflict> {
-        let mut conflicts: Vec<Conflict> = Vec::new();
-        for (at, entry) in self.entries.iter().enumerate() {
-            if Some(at) != own {
-                let owner = entry.show();
-                let paths = entry.set.common(changed).paths();
-                conflicts.extend(paths.into_iter().map(|path| Conflict { owner: owner.clone(), path }));
-            }
-        }
+    pub(super) fn conflicts(&self, changed: &Tree, own: Option<usize>) -> Conflicts {
+        let others = self.entries.iter().enumerate().filter(|(at, _)| Some(*at) != own);
+        let mut contested: Vec<(String, Tree)> =
+            others.map(|(_, entry)| (entry.shown(), entry.set.common(changed))).collect();
         // Stable: the paths of one owner stay in their order.
-        conflicts.sort_by(|left, right| left.owner.cmp(&right.owner));
+        contested.sort_by(|left, right| left.0.cmp(&right.0));
+        let mut conflicts = Conflicts::default();
+        let mut paths = Complaints::default();
+        for (owner, tree) in contested {
+            let before = paths.len();
+            tree.note_paths(&mut paths);
+            conflicts.count += tree.count();
+            conflicts.owners.extend((before < paths.len()).then(|| (owner, paths.len() - before)));
+        }
+        conflicts.paths = paths.told();
         conflicts
     }
 

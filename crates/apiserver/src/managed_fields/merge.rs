@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::given;
-use super::path::Step;
+use super::path::{Step, Trail};
 use super::shape::{Expected, Parts, Shape};
 use super::tree::Tree;
+use crate::causes::Complaints;
 
 /// Returns the fields that a value names: leaves, list items, empty maps.
 ///
@@ -15,9 +16,9 @@ use super::tree::Tree;
 ///
 /// A text that lists what does not fit, of each map and list up to the first field that the schema does not declare.
 pub(super) fn tree_of(shape: &Shape<'_>, value: &Value) -> Result<Tree, String> {
-    let mut problems = Vec::new();
-    let tree = walk(shape, value, "", &mut problems);
-    match problems.as_slice() {
+    let mut problems = Complaints::default();
+    let tree = walk(shape, value, &Trail::Root, &mut problems);
+    match problems.told().as_slice() {
         [] => Ok(tree),
         [one] => Err(one.clone()),
         all => Err(format!(
@@ -27,15 +28,15 @@ pub(super) fn tree_of(shape: &Shape<'_>, value: &Value) -> Result<Tree, String> 
     }
 }
 
-fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>) -> Tree {
+fn walk(shape: &Shape<'_>, value: &Value, trail: &Trail<'_>, problems: &mut Complaints) -> Tree {
     let parts = shape.parts(value);
     match (value, &parts) {
         (Value::Object(fields), Parts::Fields | Parts::DeducedFields) if !fields.is_empty() => {
             let mut tree = Tree::default();
             for (name, value) in fields {
-                let below = format!("{path}.{name}");
+                let below = Trail::Field(trail, name);
                 let Some(field) = shape.field(name) else {
-                    problems.push(format!("{below}: field not declared in schema"));
+                    problems.note(|| format!("{below}: field not declared in schema"));
                     break;
                 };
                 let mut node = walk(&field, value, &below, problems);
@@ -49,12 +50,12 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
             let mut tree = Tree::default();
             for (at, item) in items.iter().enumerate() {
                 if let Some(why) = no_member(item) {
-                    problems.push(format!("{path}: element {at}: {why}"));
+                    problems.note(|| format!("{trail}: element {at}: {why}"));
                     break;
                 }
                 let step = Step::Item(item.clone());
                 if tree.below.contains_key(&step) {
-                    problems.push(format!("{path}: duplicate entries for key {}", step.show()));
+                    problems.note(|| format!("{trail}: duplicate entries for key {step}"));
                 }
                 tree.put(step, Tree::leaf());
             }
@@ -66,15 +67,14 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
                 let step = match item_step(shape, keys, item) {
                     Ok(step) => step,
                     Err(why) => {
-                        problems.push(format!("{path}: element {at}: {why}"));
+                        problems.note(|| format!("{trail}: element {at}: {why}"));
                         break;
                     }
                 };
                 if tree.below.contains_key(&step) {
-                    problems.push(format!("{path}: duplicate entries for key {}", step.show()));
+                    problems.note(|| format!("{trail}: duplicate entries for key {step}"));
                 }
-                let below = format!("{path}{}", step.show());
-                let mut node = walk(&shape.item(), item, &below, problems);
+                let mut node = walk(&shape.item(), item, &Trail::Step(trail, &step), problems);
                 node.member = true;
                 tree.put(step, node);
             }
@@ -82,26 +82,26 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
         }
         (Value::Array(_), Parts::Set | Parts::Keyed(_)) => Tree::default(),
         _ => {
-            check_whole(shape, value, path, problems);
+            check_whole(shape, value, trail, problems);
             Tree::leaf()
         }
     }
 }
 
 /// Checks a value that is owned as a whole, and all in it.
-fn check_whole(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>) {
+fn check_whole(shape: &Shape<'_>, value: &Value, trail: &Trail<'_>, problems: &mut Complaints) {
     if let Some(why) = misfit(shape, value) {
-        problems.push(format!("{path}: {why}"));
+        problems.note(|| format!("{trail}: {}", why()));
         return;
     }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let below = format!("{path}.{name}");
+                let below = Trail::Field(trail, name);
                 match shape.field(name) {
                     Some(shape) => drop(walk(&shape, value, &below, problems)),
                     None => {
-                        problems.push(format!("{below}: field not declared in schema"));
+                        problems.note(|| format!("{below}: field not declared in schema"));
                         break;
                     }
                 }
@@ -109,7 +109,7 @@ fn check_whole(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<
         }
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                walk(&shape.item(), item, &format!("{path}[{at}]"), problems);
+                walk(&shape.item(), item, &Trail::Index(trail, at), problems);
             }
         }
         _ => {}
@@ -147,7 +147,7 @@ fn item_step(shape: &Shape<'_>, keys: &[String], item: &Value) -> Result<Step, S
 }
 
 /// What is wrong with the type of a value; `null` fits everywhere.
-fn misfit(shape: &Shape<'_>, value: &Value) -> Option<String> {
+fn misfit(shape: &Shape<'_>, value: &Value) -> Option<impl FnOnce() -> String> {
     if value.is_null() {
         return None;
     }
@@ -159,7 +159,7 @@ fn misfit(shape: &Shape<'_>, value: &Value) -> Option<String> {
         Expected::Truth => (value.is_boolean(), "boolean"),
         Expected::Number => (value.is_number(), "numeric (int or float)"),
     };
-    (!fits).then(|| format!("expected {wanted}, got {}", given::shown(expected, value)))
+    (!fits).then_some(move || format!("expected {wanted}, got {}", given::shown(expected, value)))
 }
 
 /// Returns the step to an item of a keyed list; missing keys take their defaults.

@@ -1,6 +1,7 @@
 //! One step of a path: a field, a list item by key or value, an index.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -48,25 +49,48 @@ impl Step {
         }
     }
 
-    /// Returns the form in messages: `.name`, `[name="a"]`, `[="v"]`, `[0]`.
-    pub(super) fn show(&self) -> String {
-        match self {
-            Self::Field(name) => format!(".{name}"),
-            Self::Key(keys) => {
-                let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                format!("[{}]", keys.join(","))
-            }
-            Self::Item(value) => format!("[={value}]"),
-            Self::Index(index) => format!("[{index}]"),
-        }
-    }
-
     fn rank(&self) -> u8 {
         match self {
             Self::Field(_) => 0,
             Self::Key(_) => 1,
             Self::Item(_) => 2,
             Self::Index(_) => 3,
+        }
+    }
+}
+
+/// The form in messages: `.name`, `[name="a"]`, `[="v"]`, `[0]`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => write!(f, ".{name}"),
+            Self::Key(keys) => {
+                let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                write!(f, "[{}]", keys.join(","))
+            }
+            Self::Item(value) => write!(f, "[={value}]"),
+            Self::Index(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+/// Steps one after another, each linked to those before it: put into words only where something is told of them.
+#[derive(Clone, Copy)]
+pub(super) enum Trail<'a> {
+    /// No step at all.
+    Root,
+    Step(&'a Trail<'a>, &'a Step),
+    Field(&'a Trail<'a>, &'a str),
+    Index(&'a Trail<'a>, usize),
+}
+
+impl fmt::Display for Trail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Step(before, step) => write!(f, "{before}{step}"),
+            Self::Field(before, name) => write!(f, "{before}.{name}"),
+            Self::Index(before, at) => write!(f, "{before}[{at}]"),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::btree_map::Entry;
 
 use serde_json::{Map, Value};
 
-use super::path::Step;
+use super::path::{Step, Trail};
+use crate::causes::Complaints;
 
 /// A node of the tree: whether the path to it is a member, and the paths below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,19 +98,26 @@ impl Tree {
         }
     }
 
-    /// Returns the members as texts such as `.spec.containers[name="a"].image`, in order.
-    pub(super) fn paths(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        self.collect("", &mut paths);
-        paths
+    /// Returns how many members there are below it.
+    pub(super) fn count(&self) -> usize {
+        self.below.values().map(|tree| usize::from(tree.member) + tree.count()).sum()
     }
 
-    fn collect(&self, prefix: &str, paths: &mut Vec<String>) {
+    /// Notes the members as texts such as `.spec.containers[name="a"].image`, in order.
+    pub(super) fn note_paths(&self, paths: &mut Complaints) {
+        self.collect(&Trail::Root, paths);
+    }
+
+    fn collect(&self, trail: &Trail<'_>, paths: &mut Complaints) {
+        if paths.is_full() {
+            return;
+        }
         // Members of one level come before what is below any of them.
-        let members = self.below.iter().filter(|(_, tree)| tree.member);
-        paths.extend(members.map(|(step, _)| format!("{prefix}{}", step.show())));
+        for (step, _) in self.below.iter().filter(|(_, tree)| tree.member) {
+            paths.note(|| Trail::Step(trail, step).to_string());
+        }
         for (step, tree) in self.below.iter().filter(|(_, tree)| !tree.below.is_empty()) {
-            tree.collect(&format!("{prefix}{}", step.show()), paths);
+            tree.collect(&Trail::Step(trail, step), paths);
         }
     }
 

@@ -6,24 +6,27 @@
 use sealfast_k8s::expression::operations::go_float;
 use serde_json::{Number, Value};
 
-use super::{Kind, Problem};
+use super::{Kind, NOTHING, Problems};
+use crate::path::Path;
 
 /// What is wrong with a number.
-pub(super) fn check(schema: &Value, number: &Number, path: &str) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = out_of_range(schema, number, "Checked", path).into_iter().collect();
+pub(super) fn check(schema: &Value, number: &Number, path: &Path<'_>, problems: &mut Problems) {
+    let misfits = |misfit: Option<Kind>, problems: &mut Problems| {
+        misfit.into_iter().for_each(|kind| problems.note(&Path::Root, || kind));
+    };
+    misfits(out_of_range(schema, number, "Checked", path), problems);
     for (keyword, word) in LIMITS {
         let Some(limit) = schema[keyword].as_number() else { continue };
         let misfit = out_of_range(schema, limit, word, path);
         let Some(pair) = Pair::of(number, limit, misfit.is_none()) else { continue };
-        problems.extend(misfit);
+        misfits(misfit, problems);
         let broken = match keyword {
             "minimum" => pair.too_little(schema["exclusiveMinimum"] == true, path),
             "maximum" => pair.too_much(schema["exclusiveMaximum"] == true, path),
             _ => pair.not_multiple(path),
         };
-        problems.extend(broken.map(|kind| Problem::new(path, kind)));
+        broken.into_iter().for_each(|kind| problems.note(path, || kind));
     }
-    problems
 }
 
 /// A number and what it is compared with.
@@ -48,11 +51,11 @@ impl Pair {
         }
     }
 
-    fn not_multiple(&self, path: &str) -> Option<Kind> {
+    fn not_multiple(&self, path: &Path<'_>) -> Option<Kind> {
         let is_multiple = match *self {
             Self::Whole(_, ..=0) => {
                 let text = format!("factor MultipleOf declared for {path} must be positive: 0");
-                return Some(Kind::Invalid(0.into(), text));
+                return Some(Kind::Invalid("0".to_owned(), text));
             }
             Self::Whole(number, step) => number % step == 0,
             Self::Real(number, step) if step < 1.0 => is_whole(1.0 / step * number),
@@ -61,7 +64,7 @@ impl Pair {
         (!is_multiple).then(|| self.refused(path, "a multiple of"))
     }
 
-    fn too_little(&self, excluded: bool, path: &str) -> Option<Kind> {
+    fn too_little(&self, excluded: bool, path: &Path<'_>) -> Option<Kind> {
         let order = self.order()?;
         if excluded {
             order.is_le().then(|| self.refused(path, "greater than"))
@@ -70,7 +73,7 @@ impl Pair {
         }
     }
 
-    fn too_much(&self, excluded: bool, path: &str) -> Option<Kind> {
+    fn too_much(&self, excluded: bool, path: &Path<'_>) -> Option<Kind> {
         let order = self.order()?;
         if excluded {
             order.is_ge().then(|| self.refused(path, "less than"))
@@ -80,10 +83,10 @@ impl Pair {
     }
 
     /// The number is not what it should be.
-    fn refused(&self, path: &str, wanted: &str) -> Kind {
+    fn refused(&self, path: &Path<'_>, wanted: &str) -> Kind {
         let (number, limit) = match *self {
-            Self::Whole(number, limit) => (number.into(), limit.to_string()),
-            Self::Real(number, limit) => (number.into(), go_float(limit)),
+            Self::Whole(number, limit) => (number.to_string(), limit.to_string()),
+            Self::Real(number, limit) => (go_float(number), go_float(limit)),
         };
         Kind::Invalid(number, format!("{path} in body should be {wanted} {limit}"))
     }
@@ -98,7 +101,7 @@ fn is_whole(quotient: f64) -> bool {
 }
 
 /// A number that its format cannot hold; the word says which it is.
-fn out_of_range(schema: &Value, number: &Number, word: &str, path: &str) -> Option<Problem> {
+fn out_of_range(schema: &Value, number: &Number, word: &str, path: &Path<'_>) -> Option<Kind> {
     let (kind, format) = (schema["type"].as_str()?, schema["format"].as_str().unwrap_or_default());
     let value = number.as_f64()?;
     let fits = match (kind, format) {
@@ -113,8 +116,8 @@ fn out_of_range(schema: &Value, number: &Number, word: &str, path: &str) -> Opti
     } else {
         "(default format)".to_owned()
     };
-    let text = format!("{word} value must be of type {kind} {known} in {path}");
-    (!fits).then(|| Problem::new("", Kind::Invalid(Value::from(""), text)))
+    let text = || format!("{word} value must be of type {kind} {known} in {path}");
+    (!fits).then(|| Kind::Invalid(NOTHING.to_owned(), text()))
 }
 
 /// In this order they are told, and by these words.

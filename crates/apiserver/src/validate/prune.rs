@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::causes::{self, Complaints};
+use crate::path::Path;
+
 /// Removes what the schema does not know; returns the paths of what went, in order.
 pub(crate) fn prune(schema: &Value, object: &mut Value) -> Vec<String> {
     gone(schema, object).paths()
@@ -19,29 +22,33 @@ pub(crate) fn pruned(schema: &Value, object: &mut Value) -> Result<Vec<String>, 
 fn gone(schema: &Value, object: &mut Value) -> Gone {
     let mut gone = Gone::default();
     if let Value::Object(fields) = object {
-        prune_fields(Known::by(Some(schema)), fields, "", &mut gone);
+        prune_fields(Known::by(Some(schema)), fields, &Path::Root, &mut gone);
     }
     gone
 }
 
-/// The resources within an object, each with its path.
-pub(crate) fn embedded<'a>(schema: &Value, value: &'a Value, path: &str, out: &mut Vec<(String, &'a Value)>) {
-    if !path.is_empty() && schema["x-kubernetes-embedded-resource"] == true && value.is_object() {
-        out.push((path.to_owned(), value));
+/// Does something with each resource within an object and its path.
+pub(crate) fn each_embedded(
+    schema: &Value,
+    value: &Value,
+    path: &Path<'_>,
+    told: &mut impl FnMut(&Path<'_>, &Value),
+) {
+    if !path.is_root() && schema["x-kubernetes-embedded-resource"] == true && value.is_object() {
+        told(path, value);
     }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 let known = schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
                 if let Some(known) = known {
-                    let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                    embedded(known, value, &below, out);
+                    each_embedded(known, value, &Path::Field(path, name), told);
                 }
             }
         }
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                embedded(&schema["items"], item, &format!("{path}[{at}]"), out);
+                each_embedded(&schema["items"], item, &Path::Item(path, at), told);
             }
         }
         _ => {}
@@ -51,7 +58,7 @@ pub(crate) fn embedded<'a>(schema: &Value, value: &'a Value, path: &str, out: &m
 /// Whether a value, of a field, has fields that its schema does not know.
 pub(crate) fn prunes(schema: &Value, value: &Value) -> bool {
     let (mut value, mut gone) = (value.clone(), Gone::default());
-    walk(Known::by(Some(schema)), &mut value, "value", &mut gone);
+    walk(Known::by(Some(schema)), &mut value, &Path::Field(&Path::Root, "value"), &mut gone);
     !gone.fields.is_empty() || !gone.metadata.is_empty()
 }
 
@@ -78,21 +85,30 @@ impl<'a> Known<'a> {
 /// What went: by the schema, and of the metadata of embedded resources.
 #[derive(Default)]
 struct Gone {
-    fields: Vec<String>,
-    metadata: Vec<String>,
-    /// Metadata that is none, or a kind that is no text.
+    fields: Complaints,
+    metadata: Complaints,
+    /// Metadata that is none, or a kind that is no text: the last of them, and of very many an earlier one.
     fault: Option<String>,
+    faults: usize,
 }
 
 impl Gone {
-    fn paths(mut self) -> Vec<String> {
-        self.fields.sort();
-        self.fields.append(&mut self.metadata);
-        self.fields
+    fn fault(&mut self, text: impl FnOnce() -> String) {
+        self.faults += 1;
+        if self.faults <= causes::MOST {
+            self.fault = Some(text());
+        }
+    }
+
+    fn paths(self) -> Vec<String> {
+        let mut paths = self.fields.told();
+        paths.sort();
+        paths.extend(self.metadata.told().iter().map(|text| bare(text).to_owned()));
+        paths
     }
 }
 
-fn walk(known: Known<'_>, value: &mut Value, path: &str, gone: &mut Gone) {
+fn walk(known: Known<'_>, value: &mut Value, path: &Path<'_>, gone: &mut Gone) {
     match value {
         Value::Object(fields) => prune_fields(known, fields, path, gone),
         Value::Array(items) => {
@@ -104,34 +120,38 @@ fn walk(known: Known<'_>, value: &mut Value, path: &str, gone: &mut Gone) {
             // What is kept whatever it is stays so in the items of a list.
             item_known.preserves |= known.preserves;
             for (at, item) in items.iter_mut().enumerate() {
-                walk(item_known, item, &format!("{path}[{at}]"), gone);
+                walk(item_known, item, &Path::Item(path, at), gone);
             }
         }
         _ => {}
     }
 }
 
-fn prune_fields(known: Known<'_>, fields: &mut Map<String, Value>, path: &str, gone: &mut Gone) {
-    let at_root = path.is_empty();
+fn prune_fields(known: Known<'_>, fields: &mut Map<String, Value>, path: &Path<'_>, gone: &mut Gone) {
+    let at_root = path.is_root();
     let embedded = known.get("x-kubernetes-embedded-resource").is_some_and(|word| *word == true);
     let resource = at_root || embedded;
     let properties = known.get("properties").and_then(Value::as_object);
     let values = known.get("additionalProperties");
     fields.retain(|name, value| {
-        let below = if at_root { name.clone() } else { format!("{path}.{name}") };
+        let below = Path::Field(path, name);
         if resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
             if name == "metadata" && !at_root {
-                let unknown = crate::typed::check_metadata(value, &below).unwrap_or_default();
-                gone.metadata.extend(unknown.iter().map(|text| bare(text).to_owned()));
+                let before = gone.metadata.len();
+                if crate::typed::check_metadata(value, &below, &mut gone.metadata).is_err() {
+                    gone.metadata.truncate(before);
+                }
                 if !value.is_object() && !value.is_null() {
                     let word = crate::typed::go_word(value);
-                    gone.fault = Some(format!(
-                        "{below}: Invalid value: {value}: json: cannot unmarshal {word} into Go value of type v1.ObjectMeta"
-                    ));
+                    gone.fault(|| {
+                        format!(
+                            "{below}: Invalid value: {value}: json: cannot unmarshal {word} into Go value of type v1.ObjectMeta"
+                        )
+                    });
                 }
             }
             if name != "metadata" && !at_root && !value.is_string() {
-                gone.fault = Some(format!("{below}: Invalid value: {value}: must be a string"));
+                gone.fault(|| format!("{below}: Invalid value: {value}: must be a string"));
             }
             return true;
         }
@@ -145,7 +165,7 @@ fn prune_fields(known: Known<'_>, fields: &mut Map<String, Value>, path: &str, g
             Some(Value::Bool(true)) => walk(Known::by(None), value, &below, gone),
             _ if known.preserves => {}
             _ => {
-                gone.fields.push(below);
+                gone.fields.note(|| below.to_string());
                 return false;
             }
         }

@@ -18,8 +18,9 @@ use serde_json::Value;
 
 use super::names::escaped;
 use super::ruled::{Part, Ruled};
-use super::{Kind, Problem, Twins, field_path, functions, join};
+use super::{Kind, Problems, Twins, field_path, functions, shown};
 use crate::go_text;
+use crate::path::Path;
 
 /// Checks every rule that applies to the value and its parts; what they say of values that an update leaves as they
 /// were is only told.
@@ -28,13 +29,16 @@ pub(super) fn check(
     ruled: &Ruled,
     new: &Value,
     old: Option<&Value>,
-    path: &str,
+    path: &Path<'_>,
     found: &mut Found,
 ) {
     let Some(root) = ruled.root() else { return };
+    let rest = found.problems.within(usize::MAX);
     let run = || {
         let budget = Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME);
-        let mut run = Run { budget: &budget, left: MOST_OF_AN_OBJECT, ended: false, found: Found::default() };
+        let found = Found { problems: rest, tolerated: Problems::default() };
+        let mut run =
+            Run { budget: &budget, left: MOST_OF_AN_OBJECT, ended: found.problems.is_full(), found };
         let kept = old == Some(new);
         run.walk(schema, root, &At { new, old, kept, path });
         run.found
@@ -45,16 +49,16 @@ pub(super) fn check(
             found.problems.extend(told.problems);
             found.tolerated.extend(told.tolerated);
         }
-        None => found.problems.push(Problem::new(path, Kind::Rule(functions::NO_THREAD.to_owned()))),
+        None => found.problems.note(path, || Kind::Rule(functions::NO_THREAD.to_owned())),
     }
 }
 
 /// What rules say of an object.
 #[derive(Default)]
 pub(crate) struct Found {
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Problems,
     /// What was wrong before, too.
-    pub(crate) tolerated: Vec<Problem>,
+    pub(crate) tolerated: Problems,
 }
 
 /// How many expressions stand inside each other in one rule.
@@ -70,11 +74,11 @@ struct At<'a> {
     old: Option<&'a Value>,
     /// Whether it was left as it was, or what it is part of.
     kept: bool,
-    path: &'a str,
+    path: &'a Path<'a>,
 }
 
 impl At<'_> {
-    fn below<'b>(&self, new: &'b Value, old: Option<&'b Value>, path: &'b str) -> At<'b> {
+    fn below<'b>(&self, new: &'b Value, old: Option<&'b Value>, path: &'b Path<'b>) -> At<'b> {
         let kept = old.map_or(self.kept, |old| old == new);
         At { new, old: old.filter(|old| !old.is_null()), kept, path }
     }
@@ -124,10 +128,11 @@ impl Run<'_> {
                 for (name, value) in fields {
                     let known = schema.get("properties").and_then(|properties| properties.get(name));
                     let below = match known {
-                        Some(known) => part.field(name).map(|part| (known, part, join(at.path, name))),
-                        None => part.values.as_deref().map(|part| {
-                            (&schema["additionalProperties"], part, format!("{}[{name}]", at.path))
-                        }),
+                        Some(known) => part.field(name).map(|part| (known, part, Path::Field(at.path, name))),
+                        None => part
+                            .values
+                            .as_deref()
+                            .map(|part| (&schema["additionalProperties"], part, Path::Entry(at.path, name))),
                     };
                     let Some((known, part, path)) = below else { continue };
                     if self.ended {
@@ -144,7 +149,7 @@ impl Run<'_> {
                     if self.ended {
                         return;
                     }
-                    let path = format!("{}[{place}]", at.path);
+                    let path = Path::Item(at.path, place);
                     self.walk(&schema["items"], part, &at.below(item, twins.get(item), &path));
                 }
             }
@@ -171,14 +176,14 @@ impl Run<'_> {
 
     fn end(&mut self, schema: &Value, at: &At<'_>, why: String) {
         self.ended = true;
-        self.found.problems.push(Problem::new(at.path, invalid(schema, why)));
+        self.found.problems.note(at.path, || invalid(schema, why));
     }
 
     fn one(&mut self, schema: &Value, rule: &Value, at: &At<'_>, known: &mut Known) {
         let Some(text) = rule["rule"].as_str().filter(|text| !text.trim().is_empty()) else { return };
         let Some(compiled) = compiled(text) else {
             let why = format!("rule compile error: {text}");
-            return self.found.problems.push(Problem::new(at.path, invalid(schema, why)));
+            return self.found.problems.note(at.path, || invalid(schema, why));
         };
         known.optional = rule["optionalOldSelf"] == true;
         if compiled.asks_for_old && at.old.is_none() && !known.optional {
@@ -207,27 +212,22 @@ impl Run<'_> {
                 } else {
                     format!("{why} evaluating rule: {called}")
                 };
-                return self.found.problems.push(Problem::new(at.path, invalid(schema, why)));
+                return self.found.problems.note(at.path, || invalid(schema, why));
             }
         }
         known.optional = false;
-        let field = match rule["fieldPath"].as_str().filter(|below| !below.is_empty()) {
-            Some(below) => join(at.path, &field_path::shown(schema, below)),
-            None => at.path.to_owned(),
-        };
+        let below = rule["fieldPath"].as_str().filter(|below| !below.is_empty());
+        let below = below.map(|below| field_path::shown(schema, below));
+        let path = below.as_ref().map_or(*at.path, |below| Path::Field(at.path, below));
         let tolerated = at.kept && !compiled.asks_for_old;
-        let problem = match self.message(rule, known) {
-            Ok(message) => Problem::new(
-                &field,
-                broken(schema, rule, at.new, message.unwrap_or_else(|| default_message(&called, rule))),
-            ),
-            Err(why) => {
-                self.ended = true;
-                Problem::new(&field, invalid(schema, why))
-            }
-        };
+        let message = self.message(rule, known);
+        self.ended |= message.is_err();
         let told = if tolerated { &mut self.found.tolerated } else { &mut self.found.problems };
-        told.push(problem);
+        told.note(&path, || match message {
+            Ok(said) => broken(schema, rule, at.new, said.unwrap_or_else(|| default_message(&called, rule))),
+            Err(why) => invalid(schema, why),
+        });
+        self.ended |= self.found.problems.is_full();
     }
 
     fn run(&self, compiled: &Compiled, known: &Known) -> (Result<Cel, Stop>, u64) {
@@ -263,7 +263,7 @@ impl Run<'_> {
 
 /// Something wrong of which only the type of the value is shown.
 fn invalid(schema: &Value, why: String) -> Kind {
-    Kind::Invalid(Value::from(schema["type"].as_str().unwrap_or_default()), why)
+    Kind::Invalid(shown(&schema["type"].as_str().unwrap_or_default().into()), why)
 }
 
 fn default_message(called: &str, rule: &Value) -> String {
@@ -280,9 +280,9 @@ fn broken(schema: &Value, rule: &Value, new: &Value, message: String) -> Kind {
         Some("FieldValueForbidden") => Kind::Forbidden(message),
         Some("FieldValueRequired") => Kind::Missing(message),
         Some("FieldValueDuplicate") if whole => Kind::Again,
-        Some("FieldValueDuplicate") => Kind::Duplicate(new.clone()),
+        Some("FieldValueDuplicate") => Kind::Duplicate(shown(new)),
         _ if whole => Kind::Rule(message),
-        _ => Kind::Invalid(new.clone(), message),
+        _ => Kind::Invalid(shown(new), message),
     }
 }
 
@@ -404,8 +404,12 @@ mod tests {
             },
         });
         let mut found = Found::default();
-        check(&schema, &Ruled::of(&schema), new, old, "spec", &mut found);
-        found.problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message())).collect()
+        check(&schema, &Ruled::of(&schema), new, old, &Path::Field(&Path::Root, "spec"), &mut found);
+        found
+            .problems
+            .into_iter()
+            .map(|problem| format!("{}: {}", problem.field, problem.message()))
+            .collect()
     }
 
     #[test]
@@ -561,8 +565,8 @@ mod tests {
         });
         let told = |new: &Value, old: &Value| {
             let mut found = Found::default();
-            check(&schema, &Ruled::of(&schema), new, Some(old), "", &mut found);
-            (found.problems.len(), found.tolerated.len())
+            check(&schema, &Ruled::of(&schema), new, Some(old), &Path::Root, &mut found);
+            (found.problems.into_iter().count(), found.tolerated.into_iter().count())
         };
         assert_eq!(told(&json!({"a": 1}), &json!({"a": 1})), (1, 2));
         assert_eq!(told(&json!({"a": 1, "b": 1}), &json!({"a": 1})), (2, 1));
