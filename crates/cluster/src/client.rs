@@ -300,7 +300,8 @@ impl Client {
     /// # Errors
     /// What a request can raise.
     pub async fn served(&self, gvk: &GroupVersionKind) -> Result<Option<GroupVersionKind>, Error> {
-        for version in discovery::versions(self, &gvk.group).await? {
+        let places = discovery::places(self).await?.into_iter().filter(|(group, _)| *group == gvk.group);
+        for (_, version) in places {
             let other = GroupVersionKind { version, ..gvk.clone() };
             match self.resource(&other).await {
                 Ok(_) => return Ok(Some(other)),
@@ -319,11 +320,6 @@ impl Client {
         words::read(self).await
     }
 
-    /// Forgets what is known about one version of a group.
-    pub fn forget_version(&self, gvk: &GroupVersionKind) {
-        self.discovery.forget(gvk);
-    }
-
     /// Forgets what is known about kinds, for example after a definition was applied.
     pub fn forget_kinds(&self) {
         self.discovery.clear();
@@ -332,10 +328,28 @@ impl Client {
     /// One object.
     ///
     /// # Errors
-    /// [`Error::Refused`] with code 404 when it does not exist.
+    /// [`Error::Refused`] with code 404 when it does not exist, [`Error::Astray`] when it is not said that it is this one.
     pub async fn get(&self, gvk: &GroupVersionKind, namespace: &str, name: &str) -> Result<Value, Error> {
         let path = self.object_path(gvk, namespace, name).await?;
-        self.call(Call::new(Method::GET, path)).await
+        self.about(gvk, name, self.call(Call::new(Method::GET, path)).await).await
+    }
+
+    /// The answer to a request about one object that is there for all we know. "Not found" is believed when it names the
+    /// object, or when its kind has gone: others answer so, too, for as long as there is no server behind them.
+    async fn about(
+        &self,
+        gvk: &GroupVersionKind,
+        name: &str,
+        answer: Result<Value, Error>,
+    ) -> Result<Value, Error> {
+        match answer {
+            Err(error) if error.is_not_found() && !error.is_absence_of(name) => {
+                self.discovery.forget(gvk);
+                self.resource(gvk).await?;
+                Err(self.astray())
+            }
+            answer => answer,
+        }
     }
 
     /// One object, or none when it (or its kind) does not exist.
@@ -465,7 +479,7 @@ impl Client {
         call.query("fieldManager", manager);
         call.content_type = patch.content_type();
         call.json(patch.body());
-        self.call(call).await
+        self.about(gvk, name, self.call(call).await).await
     }
 
     /// Server-side apply.
@@ -496,7 +510,7 @@ impl Client {
     ) -> Result<Value, Error> {
         let mut call = Call::new(Method::DELETE, self.object_path(gvk, namespace, name).await?);
         call.json(&how.body());
-        self.call(call).await
+        self.about(gvk, name, self.call(call).await).await
     }
 
     /// A token of a service account for these audiences, good for an hour.
@@ -617,6 +631,10 @@ impl Client {
 
     fn silent(&self) -> Error {
         Error::Silent { address: self.address.to_string() }
+    }
+
+    fn astray(&self) -> Error {
+        Error::Astray { address: self.address.to_string() }
     }
 
     fn too_large(&self) -> Error {

@@ -53,6 +53,12 @@ pub enum Error {
         /// The server's address.
         address: String,
     },
+    /// A "not found" that is not about what was asked for, as whatever stands before an API server says it of all there is.
+    #[error("`{address}` answers \"not found\" and does not say of what: it may be no API server")]
+    Astray {
+        /// The server's address.
+        address: String,
+    },
     /// Nothing may be sent any more.
     #[error("the time has passed in which requests may be sent")]
     Fenced,
@@ -96,7 +102,7 @@ impl Error {
     }
 
     /// This object does not exist, though its kind does.
-    pub fn is_absence_of(&self, name: &str) -> bool {
+    pub(crate) fn is_absence_of(&self, name: &str) -> bool {
         self.is_not_found()
             && self.status().and_then(|s| s.details.as_ref()).is_some_and(|details| details.name == name)
     }
@@ -134,7 +140,7 @@ impl Error {
     /// The server may answer otherwise in a moment: it was not reached, was busy, or had a fault of its own.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Transport { .. } | Error::Silent { .. } | Error::Answer(_) => true,
+            Error::Transport { .. } | Error::Silent { .. } | Error::Astray { .. } | Error::Answer(_) => true,
             Error::Refused(status) => {
                 // An object that its schema refuses is told as a fault of the server (500).
                 let is_about_object = status.message.starts_with("failed to create typed patch object");

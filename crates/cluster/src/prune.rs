@@ -86,9 +86,9 @@ async fn delete_one(
 async fn find(client: &Client, entry: &ObjectId) -> Result<Option<(GroupVersionKind, Value)>, Error> {
     match client.get(&entry.gvk, &entry.namespace, &entry.name).await {
         Ok(live) => return Ok(Some((entry.gvk.clone(), live))),
-        Err(error) if error.is_absence_of(&entry.name) => return Ok(None),
-        // The path is not there: the version is no longer served, or was never known.
-        Err(error) if error.is_not_found() || error.is_no_match() => client.forget_version(&entry.gvk),
+        Err(error) if error.is_not_found() => return Ok(None),
+        // The version is no longer served, or was never known.
+        Err(error) if error.is_no_match() => {}
         Err(error) => return Err(error),
     }
     let Some(gvk) = client.served(&entry.gvk).await? else { return Ok(None) };

@@ -82,7 +82,11 @@ async fn answer(State(scene): State<Arc<Mutex<Scene>>>, method: Method, uri: Uri
         }
     }
     match &scene.object {
-        Value::Null => refusal(StatusCode::NOT_FOUND, "NotFound"),
+        Value::Null => {
+            let status =
+                json!({"kind": "Status", "reason": "NotFound", "code": 404, "details": {"name": "app"}});
+            (StatusCode::NOT_FOUND, axum::Json(status)).into_response()
+        }
         object => axum::Json(object.clone()).into_response(),
     }
 }

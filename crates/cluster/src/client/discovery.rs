@@ -125,26 +125,44 @@ fn no_match(gvk: &GroupVersionKind) -> Error {
 async fn ask(client: &Client, gvk: &GroupVersionKind) -> Result<Kinds, Error> {
     let call = Call::new(Method::GET, version_path(&encode(&gvk.group), &encode(&gvk.version)));
     match client.call(call).await {
-        Ok(answer) => Ok(read(&answer)),
-        Err(e) if e.is_not_found() => Err(no_match(gvk)),
-        Err(e) => Err(e),
+        Ok(answer) if answer["kind"] == "APIResourceList" => Ok(read(&answer)),
+        Ok(_) => Err(client.astray()),
+        // Only a server that knows itself can tell what it does not have.
+        Err(error) if error.is_not_found() => {
+            let is_there = places(client).await?.contains(&(gvk.group.clone(), gvk.version.clone()));
+            Err(if is_there { client.astray() } else { no_match(gvk) })
+        }
+        Err(error) => Err(error),
     }
 }
 
-/// The versions of a group, the preferred one first.
-pub(crate) async fn versions(client: &Client, group: &str) -> Result<Vec<String>, Error> {
-    if group.is_empty() {
-        return Ok(vec!["v1".to_owned()]);
+/// A group and a version of it.
+pub(super) type Place = (String, String);
+
+/// All that the server has: the core group first, then groups in its order, the preferred version of each first.
+pub(super) async fn places(client: &Client) -> Result<Vec<Place>, Error> {
+    let listed = client.call(Call::new(Method::GET, "/apis".to_owned())).await;
+    match listed {
+        Ok(groups) if groups["kind"] == "APIGroupList" => Ok(every_version(&groups)),
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Err(client.astray()),
     }
-    let call = Call::new(Method::GET, format!("/apis/{}", encode(group)));
-    let answer = match client.call(call).await {
-        Ok(answer) => answer,
-        Err(error) if error.is_not_found() => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let listed = answer["versions"].as_array().into_iter().flatten();
-    let every = std::iter::once(&answer["preferredVersion"]).chain(listed);
-    Ok(every.filter_map(|known| known["version"].as_str().map(str::to_owned)).collect())
+}
+
+/// Groups and versions of an `APIGroupList`, which leaves out the core group.
+fn every_version(groups: &Value) -> Vec<Place> {
+    let mut every: Vec<Place> = vec![(String::new(), "v1".to_owned())];
+    for group in groups["groups"].as_array().into_iter().flatten() {
+        let name = group["name"].as_str().unwrap_or_default();
+        let listed = group["versions"].as_array().into_iter().flatten();
+        for version in std::iter::once(&group["preferredVersion"]).chain(listed) {
+            let known = (name.to_owned(), version["version"].as_str().unwrap_or_default().to_owned());
+            if !known.1.is_empty() && !every.contains(&known) {
+                every.push(known);
+            }
+        }
+    }
+    every
 }
 
 /// Kinds of an `APIResourceList`; subresources are left out.

@@ -8,25 +8,19 @@ use sealfast_k8s::id::GroupVersionKind;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::client::discovery::version_path;
+use crate::client::discovery::{Place, places, version_path};
 use crate::client::request::{Call, encode};
 use crate::error::Error;
 
 /// How many lists are asked for at once.
 const AT_ONCE: usize = 8;
 
-/// A group and a version of it.
-type Place = (String, String);
-
 /// The kinds that a server has, those of the core group first, then groups in the server's order.
 pub struct Served(Vec<(Place, Vec<Value>)>);
 
 /// Reads all kinds.
 pub(super) async fn read(client: &Client) -> Result<Served, Error> {
-    let groups = client.call(Call::new(Method::GET, "/apis".to_owned())).await?;
-    let core = (String::new(), "v1".to_owned());
-    let places = [core].into_iter().chain(every_version(&groups));
-    let read = places.map(|place| async move {
+    let read = places(client).await?.into_iter().map(|place| async move {
         let found = resources(client, &place).await?;
         Ok::<_, Error>((place, found))
     });
@@ -69,22 +63,6 @@ impl Served {
         let ((group, version), entry) = entries.find(|(_, entry)| fits(entry))?;
         Some(GroupVersionKind::new(&**group, &**version, entry["kind"].as_str().unwrap_or_default()))
     }
-}
-
-/// Groups and versions of an `APIGroupList`, the preferred version of each group first.
-fn every_version(groups: &Value) -> Vec<Place> {
-    let mut every: Vec<Place> = Vec::new();
-    for group in groups["groups"].as_array().into_iter().flatten() {
-        let name = group["name"].as_str().unwrap_or_default();
-        let listed = group["versions"].as_array().into_iter().flatten();
-        for version in std::iter::once(&group["preferredVersion"]).chain(listed) {
-            let known = (name.to_owned(), version["version"].as_str().unwrap_or_default().to_owned());
-            if !known.1.is_empty() && !every.contains(&known) {
-                every.push(known);
-            }
-        }
-    }
-    every
 }
 
 /// Whether a group and version are those behind the first dot: `GROUP` (or its beginning), or `VERSION.GROUP`.

@@ -1,5 +1,6 @@
 //! The crate's front doors against an embedded server.
 
+mod absence;
 mod applying;
 mod following;
 mod house;

@@ -41,6 +41,20 @@ impl Said {
         Said::new(code, said)
     }
 
+    /// There is no object of that name.
+    pub(crate) fn missing(name: &str) -> Said {
+        let details = json!({"name": name, "kind": "widgets"});
+        Said::new(404, json!({"kind": "Status", "reason": "NotFound", "code": 404, "details": details}))
+    }
+
+    /// The groups of a server, each with one version.
+    pub(crate) fn groups(groups: &[(&str, &str)]) -> Said {
+        let entry =
+            |(name, version): &(&str, &str)| json!({"name": name, "versions": [{"version": version}]});
+        let entries: Vec<Value> = groups.iter().map(entry).collect();
+        Said::new(200, json!({"kind": "APIGroupList", "groups": entries}))
+    }
+
     /// The kinds of a version, each with its plural.
     pub(crate) fn kinds(kinds: &[(&str, &str)]) -> Said {
         let entry = |(kind, name): &(&str, &str)| json!({"kind": kind, "name": name, "namespaced": true});

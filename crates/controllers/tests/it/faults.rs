@@ -94,6 +94,11 @@ async fn a_server_that_refuses_everything_says_nothing_or_breaks_off() -> Result
     through([Trouble::All(503), Trouble::Hang, Trouble::Truncate, Trouble::All(500)]).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_before_a_server_says_not_found_for_a_while() -> Result<()> {
+    through([Trouble::All(404)]).await
+}
+
 /// New files and a deletion while the server is in trouble; all is done when it no longer is.
 async fn through<const N: usize>(troubles: [Trouble; N]) -> Result<()> {
     let house = House::new().await?;
