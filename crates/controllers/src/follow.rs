@@ -13,6 +13,8 @@ use crate::queue::{Key, Priority, Queue};
 /// What asks for a run over an object, of the object itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Asked {
+    /// Another object of the name asks for itself.
+    uid: String,
     generation: i64,
     token: Option<String>,
     is_deleted: bool,
@@ -23,6 +25,7 @@ impl Asked {
     pub(crate) fn of(found: &Value) -> Asked {
         let metadata = &found["metadata"];
         Asked {
+            uid: object::metadata_text(found, "uid").to_owned(),
             generation: object::generation(found),
             token: metadata["annotations"][REQUESTED_AT].as_str().map(str::to_owned),
             is_deleted: !metadata["deletionTimestamp"].is_null(),

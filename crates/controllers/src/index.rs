@@ -261,6 +261,18 @@ mod tests {
     }
 
     #[test]
+    fn another_object_of_the_name_asks_for_itself() {
+        let index = Index::default();
+        let made =
+            |uid: &str| json!({"metadata": {"namespace": "ns", "name": "a", "generation": 1, "uid": uid}});
+        for (uid, keys) in [("1", &[key("a")][..]), ("1", &[]), ("2", &[key("a")])] {
+            // Nobody saw the one before go.
+            assert!(index.retain(&[object("a", made(uid))]).is_empty());
+            assert_eq!(index.applied(&object("a", made(uid))), keys, "{uid}");
+        }
+    }
+
+    #[test]
     fn a_new_revision_wakes_those_who_have_not_tried_it() {
         let index = Index::default();
         index.applied(&object("a", json!({})));
