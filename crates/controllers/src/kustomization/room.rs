@@ -61,7 +61,7 @@ pub(super) struct Spared {
 /// An unpacked artifact that is kept, and its room.
 type Kept = (Arc<Memory>, Option<Arc<Taken>>);
 
-/// Unpacked artifacts by digest, and those that somebody is unpacking.
+/// Unpacked artifacts by what they are kept under, and those that somebody is unpacking.
 pub(super) struct Trees {
     /// Room for all of them, in KiB.
     room: Fair,
@@ -94,12 +94,12 @@ impl Trees {
     }
 
     /// The place of one who unpacks an artifact.
-    pub(super) fn place<'a>(&'a self, digest: &'a str) -> Place<'a> {
-        self.under_way.place(digest)
+    pub(super) fn place<'a>(&'a self, name: &'a str) -> Place<'a> {
+        self.under_way.place(name)
     }
 
-    pub(super) fn find(&self, digest: &str) -> Option<(Arc<Memory>, Room)> {
-        self.kept.find(digest, |_| true).map(|(tree, taken)| (tree, self.used(taken)))
+    pub(super) fn find(&self, name: &str) -> Option<(Arc<Memory>, Room)> {
+        self.kept.find(name, |_| true).map(|(tree, taken)| (tree, self.used(taken)))
     }
 
     /// Waits for room. Kept trees that nobody uses make place while somebody waits, the one used least lately first, those
@@ -145,9 +145,9 @@ impl Trees {
     }
 
     /// Keeps a tree for the next ones.
-    pub(super) fn keep(&self, digest: &str, tree: &Arc<Memory>, room: &Room) {
+    pub(super) fn keep(&self, name: &str, tree: &Arc<Memory>, room: &Room) {
         let taken = room.0.as_ref().and_then(|used| used.taken.clone());
-        self.kept.keep(digest.to_owned(), (tree.clone(), taken));
+        self.kept.keep(name.to_owned(), (tree.clone(), taken));
         self.one_more.notify_waiters();
     }
 

@@ -112,20 +112,20 @@ impl Artifacts {
     }
 
     async fn tree(&self, wanted: &Wanted<'_>) -> Result<(Arc<Memory>, Room), Failure> {
-        let digest = &wanted.artifact.digest;
-        if let Some(found) = self.trees.find(digest) {
+        let name = name(wanted.artifact);
+        if let Some(found) = self.trees.find(&name) {
             return Ok(found);
         }
-        let place = self.trees.place(digest);
+        let place = self.trees.place(&name);
         let _one = wanted.turn.patiently(place.turn()).await;
-        if let Some(found) = self.trees.find(digest) {
+        if let Some(found) = self.trees.find(&name) {
             return Ok(found);
         }
         let unpacked = self.unpacked(wanted).await;
         // The wait that was cut off may have been one aside.
         wanted.turn.back().await;
         if let Ok((tree, room)) = &unpacked {
-            self.trees.keep(digest, tree, room);
+            self.trees.keep(&name, tree, room);
         }
         unpacked
     }
@@ -217,6 +217,12 @@ impl Artifacts {
         }
         Err(download_failed("no answer"))
     }
+}
+
+/// What an artifact is kept under: who names the digest of somebody else's has to know where that lies as well, as who
+/// fetches it has to.
+fn name(artifact: &Artifact) -> String {
+    [artifact.digest.as_str(), &artifact.path, &artifact.url].join("\n")
 }
 
 /// The body of an answer as it comes; none when it is larger than any artifact may be.

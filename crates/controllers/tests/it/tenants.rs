@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealfast_cluster::client::Patch;
 use sealfast_controllers::options::{CrossNamespace, Options};
 use sealfast_keys::keyring::Keyring;
 use sealfast_sops::document::Format;
@@ -42,6 +43,39 @@ async fn sources_of_other_namespaces_can_be_blocked() -> Result<()> {
         "can't access 'ExternalArtifact/default/repo', cross-namespace references have been blocked";
     ensure!(ready(&refused)["message"] == message);
     ensure!(house.client.find(&kind("", "ConfigMap"), "default", "stolen").await?.is_none());
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_alone_opens_no_artifact_of_another_namespace() -> Result<()> {
+    let house = House::new().await?;
+    let options = Options { cross_namespace: CrossNamespace::Blocked, ..house.options() };
+    let handle = house.start(&house.client, options).await?;
+    house.namespace("tenant").await?;
+    house.write("cm.yaml", &config_map("stolen", "x"))?;
+    let revision = house.publish(&handle, "default").await?;
+    house.apply(kustomization("default", "owner", json!({}))).await?;
+    house.until("default", "owner", |object| is_applied(object, &revision)).await?;
+    // It is unpacked by now, and somebody else says that it is theirs.
+    let sources = kind("source.toolkit.fluxcd.io", "ExternalArtifact");
+    let own = house.client.get(&sources, "default", "repo").await?;
+    let metadata = json!({"name": "repo", "namespace": "tenant"});
+    house
+        .apply(json!({"apiVersion": own["apiVersion"], "kind": "ExternalArtifact", "metadata": metadata, "spec": {}}))
+        .await?;
+    let mut status = own["status"].clone();
+    let url = own["status"]["artifact"]["url"].as_str().unwrap_or_default();
+    status["artifact"]["path"] = "externalartifact/tenant/repo/none.tar.gz".into();
+    status["artifact"]["url"] = url.replace("/default/", "/tenant/").into();
+    let body = json!({"status": status});
+    house.client.patch_status(&sources, "tenant", "repo", &Patch::Merge(&body), "test").await?;
+    house.apply(kustomization("tenant", "thief", json!({"targetNamespace": "tenant"}))).await?;
+    let refused =
+        house.until("tenant", "thief", |object| ready(object)["reason"] == "ArtifactFailed").await?;
+    let told = ready(&refused)["message"].as_str().unwrap_or_default();
+    ensure!(told.starts_with("Source is not ready, artifact not found"), "{told}");
+    ensure!(house.client.find(&kind("", "ConfigMap"), "tenant", "stolen").await?.is_none());
     handle.stop().await;
     Ok(())
 }
