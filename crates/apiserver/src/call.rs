@@ -14,6 +14,7 @@ use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Request};
 use crate::keys;
 use crate::kinds::Resource;
+use crate::namespaces;
 use crate::show::{self, Place, partial, shown};
 use crate::status_error::{Deleting, Status};
 use crate::storage::{Key, Refused, Stored};
@@ -104,6 +105,7 @@ impl Call<'_> {
             Refused::TooLarge => Status::too_large("the object is larger than 3145728 bytes"),
             Refused::TooDeep => Status::bad_request("the object is nested too deeply"),
             Refused::NoNamespace => Status::not_found("", "namespaces", &self.namespace),
+            Refused::Terminating => namespaces::is_terminating(&self.namespace, resource, name),
             Refused::Disk(error) => {
                 let cause =
                     std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

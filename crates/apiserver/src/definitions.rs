@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{App, TRIES};
 use crate::clock;
@@ -45,9 +45,9 @@ fn try_to_establish(app: &App, name: &str) -> bool {
     let Some(stored) = app.store.get(&key) else { return true };
     let before = stored.object();
     let mut definition = before.clone();
-    let others = of_group(app, fields::text(&definition, &["spec", "group"]));
+    let rivals = rivals(app, fields::text(&definition, &["spec", "group"]));
     let now = clock::now();
-    crds::establish(&mut definition, &others, &now);
+    crds::establish(&mut definition, &rivals, &now);
     if fields::is_deleting(&definition) {
         let text = "CustomResource deletion is in progress";
         let reason = "InstanceDeletionInProgress";
@@ -64,24 +64,28 @@ fn try_to_establish(app: &App, name: &str) -> bool {
     app.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok()
 }
 
-/// The definitions of a group, which their names end with.
-fn of_group(app: &App, group: &str) -> Vec<Value> {
+/// What has names in a group: its definitions, whose names end with it, and the built-in kinds in the same form.
+fn rivals(app: &App, group: &str) -> Vec<Value> {
     let all = app.store.list(&Arc::from(keys::DEFINITIONS), None).items;
     let is_of = |stored: &&Stored| {
         let name = stored.marks().name.strip_suffix(group);
         name.is_some_and(|plural| plural.ends_with('.'))
     };
-    all.iter().filter(is_of).map(Stored::object).collect()
+    let built_in = app.kinds.built_in(group).map(|resource| {
+        let names = json!({
+            "plural": resource.plural, "singular": resource.singular, "shortNames": resource.short_names,
+            "kind": resource.kind, "listKind": resource.list_kind,
+        });
+        json!({"spec": {"group": group}, "status": {"acceptedNames": names}})
+    });
+    all.iter().filter(is_of).map(Stored::object).chain(built_in).collect()
 }
 
 /// Drops objects whose definition is gone: they would come back under the next one of that name.
 pub(crate) fn drop_undefined(app: &App) {
     let definition = |name: &str| app.store.get(&Key::new(&Arc::from(keys::DEFINITIONS), "", name));
-    let kinds = app.kinds.current();
     for (resource, _) in app.store.counts() {
-        let Some((_, group)) = resource.split_once('.') else { continue };
-        let built_in = kinds.group(group).is_some_and(|group| !group.custom);
-        if built_in || definition(&resource).is_some() {
+        if app.kinds.keeps_built_in(&resource) || definition(&resource).is_some() {
             continue;
         }
         for stored in app.store.list(&resource, None).items {

@@ -285,33 +285,28 @@ impl Collector {
     }
 
     fn owner_lives(&self, app: &Arc<App>, reference: &Value, dependent: &Key) -> bool {
-        let uid = fields::text(reference, &["uid"]);
-        match self.kin.living(uid) {
-            Some(owner) => {
-                (owner.namespace.is_empty() || owner.namespace == dependent.namespace)
-                    && app.store.get(owner).is_some()
-            }
-            // Written after the change at hand: not known yet, so look for it by name.
-            None => {
-                let kinds = app.kinds.current();
-                let kind =
-                    kinds.kind(fields::text(reference, &["apiVersion"]), fields::text(reference, &["kind"]));
-                // Nobody can say yet whether an owner lives whose definition is not there.
-                kind.is_none_or(|kind| {
-                    let namespace = if kind.namespaced { dependent.namespace.as_str() } else { "" };
-                    let key = Key::new(&kind.key, namespace, fields::text(reference, &["name"]));
-                    app.store.get(&key).is_some_and(|stored| fields::uid(&stored.object()) == uid)
-                })
-            }
+        let text = |field: &str| fields::text(reference, &[field]);
+        let kinds = app.kinds.current();
+        // Nobody can say yet whether an owner lives whose definition is not there.
+        let Some(kind) = kinds.kind(text("apiVersion"), text("kind")) else { return true };
+        let namespace = if kind.namespaced { dependent.namespace.as_str() } else { "" };
+        let named = Key::new(&kind.key, namespace, text("name"));
+        match self.kin.living(text("uid")) {
+            Some(owner) => *owner == named && app.store.get(owner).is_some(),
+            // Written after the change at hand: not known yet.
+            None => app.store.get(&named).is_some_and(|stored| stored.bonds().uid() == text("uid")),
         }
     }
 
     fn is_foreground(&self, app: &Arc<App>, reference: &Value) -> bool {
         let key = self.kin.living(fields::text(reference, &["uid"]));
-        key.and_then(|key| app.store.get(key)).is_some_and(|stored| {
-            let owner = stored.object();
-            fields::is_deleting(&owner) && fields::finalizers(&owner).contains(&FOREGROUND)
-        })
+        key.is_some_and(|key| waits_for_dependents(app, key))
+    }
+
+    /// True when a dependent of an object waits for its own, and so perhaps for that object.
+    fn leads_back(&self, app: &App, stored: &Stored) -> bool {
+        let below = self.kin.dependents(stored.bonds().uid());
+        below.iter().any(|dependent| waits_for_dependents(app, dependent))
     }
 
     /// Lets all dependents go, and then the owner; false when one of them could not be written.
@@ -329,6 +324,10 @@ impl Collector {
     fn foreground(&mut self, app: &Arc<App>, key: &Key, uid: &str) {
         let (mut blocked, mut done) = (false, true);
         for dependent in self.kin.dependents(uid) {
+            // An object that is its own owner waits for nobody.
+            if dependent == *key {
+                continue;
+            }
             let Some(stored) = app.store.get(&dependent) else { continue };
             let object = stored.object();
             let references = references(&object);
@@ -342,25 +341,52 @@ impl Collector {
                 done &= let_go(app, &dependent, |reference| reference["uid"] == uid);
                 continue;
             }
-            if !fields::is_deleting(&object) {
+            let mut blocks = own["blockOwnerDeletion"] == true;
+            if blocks && self.leads_back(app, &stored) {
+                // In a circle each would wait for the next.
+                done &= unblock(app, &dependent);
+                blocks = false;
+            }
+            let Some(stored) = app.store.get(&dependent) else { continue };
+            if !stored.bonds().is_deleting() {
                 done &= deletion::delete(app, &dependent, &stored, "Foreground");
             }
-            blocked |= own["blockOwnerDeletion"] == true && app.store.get(&dependent).is_some();
+            blocked |= blocks && app.store.get(&dependent).is_some();
         }
         let done = done && (blocked || deletion::drop_finalizer(app, key, FOREGROUND));
         self.note(done, key);
     }
 }
 
+fn waits_for_dependents(app: &App, key: &Key) -> bool {
+    app.store.get(key).is_some_and(|stored| {
+        let object = stored.object();
+        fields::is_deleting(&object) && fields::finalizers(&object).contains(&FOREGROUND)
+    })
+}
+
 /// Drops references of a dependent to owners; false when it could not be written.
 fn let_go(app: &App, key: &Key, is_dropped: impl Fn(&Value) -> bool) -> bool {
+    change_references(app, key, |references| references.retain(|reference| !is_dropped(reference)))
+}
+
+/// Has a dependent keep none of its owners; false when it could not be written.
+fn unblock(app: &App, key: &Key) -> bool {
+    change_references(app, key, |references| {
+        for reference in references.iter_mut().filter(|reference| reference["blockOwnerDeletion"] == true) {
+            reference["blockOwnerDeletion"] = false.into();
+        }
+    })
+}
+
+fn change_references(app: &App, key: &Key, change: impl Fn(&mut Vec<Value>)) -> bool {
     for _ in 0..TRIES {
         let Some(stored) = app.store.get(key) else { return true };
         let mut object = stored.object();
-        let mut kept = references(&object);
-        let before = kept.len();
-        kept.retain(|reference| !is_dropped(reference));
-        if kept.len() == before {
+        let before = references(&object);
+        let mut kept = before.clone();
+        change(&mut kept);
+        if kept == before {
             return true;
         }
         if kept.is_empty() {

@@ -236,6 +236,18 @@ impl Registry {
         Arc::clone(&self.current.read())
     }
 
+    /// The built-in resources of a group, in each version.
+    pub(crate) fn built_in(&self, group: &str) -> impl Iterator<Item = &Arc<Resource>> {
+        let versions = self.builtin.iter().filter(move |known| known.name == group);
+        versions.flat_map(|group| &group.versions).flat_map(|version| &version.resources)
+    }
+
+    /// True for what built-in objects are stored under, which no definition may touch.
+    pub(crate) fn keeps_built_in(&self, key: &str) -> bool {
+        let groups = self.builtin.iter().flat_map(|group| &group.versions);
+        groups.flat_map(|version| &version.resources).any(|resource| &*resource.key == key)
+    }
+
     /// Serves exactly these definitions beside the built-in kinds. Only those are read that are new or were changed.
     pub(crate) fn define(&self, definitions: &[Stored]) {
         let mut known = self.defined.lock();
@@ -251,7 +263,7 @@ impl Registry {
             let name = &stored.marks().name;
             let said = known.remove(name).filter(|said| said.revision == stored.revision);
             let said = said.unwrap_or_else(|| Defined::of(stored));
-            for resource in &said.resources {
+            for resource in said.resources.iter().filter(|resource| !self.keeps_built_in(&resource.key)) {
                 add(&mut groups, resource);
             }
             defined.insert(name.clone(), said);

@@ -51,16 +51,18 @@ pub(crate) fn take(app: &App, namespace: &str, resource: &Resource, name: &str) 
     let Some(stored) = app.store.get(&key) else {
         return Err(Status::not_found("", "namespaces", namespace));
     };
-    if !stored.bonds().is_deleting() {
-        return Ok(());
-    }
+    if stored.bonds().is_deleting() { Err(is_terminating(namespace, resource, name)) } else { Ok(()) }
+}
+
+/// A namespace on its way out takes no new object.
+pub(crate) fn is_terminating(namespace: &str, resource: &Resource, name: &str) -> Status {
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
     let cause = Cause {
         reason: "NamespaceTerminating",
         message: format!("namespace {namespace} is being terminated"),
         field: "metadata.namespace".into(),
     };
-    Err(Status::forbidden(&resource.group, &resource.plural, name, &why).with_causes(vec![cause]))
+    Status::forbidden(&resource.group, &resource.plural, name, &why).with_causes(vec![cause])
 }
 
 /// Creates a namespace with its default account unless it is there.

@@ -11,7 +11,7 @@ pub(crate) mod records;
 mod rewriting;
 mod stored;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -48,6 +48,8 @@ pub(crate) struct Change {
     pub key: Key,
     pub value: Option<Stored>,
     pub previous: Option<Stored>,
+    /// How a deleted object is shown, where that is not what was stored.
+    pub last: Option<Stored>,
 }
 
 /// What a write expects to find.
@@ -68,6 +70,8 @@ pub(crate) enum Refused {
     Changed,
     /// The namespace is not there.
     NoNamespace,
+    /// The namespace is on its way out and takes no new objects.
+    Terminating,
     /// The object is larger than what is kept.
     TooLarge,
     /// The object is nested deeper than what is kept.
@@ -101,6 +105,8 @@ struct Inner {
     revision: u64,
     compacted: u64,
     objects: BTreeMap<Arc<str>, BTreeMap<(String, String), Stored>>,
+    /// Namespaces on their way out.
+    terminating: HashSet<String>,
     /// The last write of each resource since the start.
     touched: HashMap<Arc<str>, u64>,
     log: VecDeque<Change>,
@@ -121,6 +127,7 @@ impl Store {
             revision: FIRST_REVISION,
             compacted: FIRST_REVISION,
             objects: BTreeMap::new(),
+            terminating: HashSet::new(),
             touched: HashMap::new(),
             log: VecDeque::new(),
             log_bytes: 0,
@@ -313,6 +320,9 @@ impl Store {
         if !key.namespace.is_empty() && !inner.has_namespace(&key.namespace) {
             return Err(Refused::NoNamespace);
         }
+        if matches!(expect, Expect::Absent) && inner.terminating.contains(&key.namespace) {
+            return Err(Refused::Terminating);
+        }
         let previous = inner.current(key);
         match (expect, &previous) {
             (Expect::Absent, Some(stored)) => return Err(Refused::Exists(stored.clone())),
@@ -323,7 +333,7 @@ impl Store {
             _ => {}
         }
         let stored = stored.at(inner.revision + 1);
-        inner.commit(key, Some(stored.clone()), previous).map_err(Refused::Disk)?;
+        inner.commit(key, Some(stored.clone()), previous, None).map_err(Refused::Disk)?;
         drop(inner);
         self.tell(&key.resource, stored.revision);
         Ok(stored)
@@ -345,17 +355,6 @@ impl Store {
         self.remove(self.inner.write(), key, expect, Some(last))
     }
 
-    /// Deletes a namespace object if nothing is left in the namespace.
-    pub(crate) fn delete_namespace(&self, key: &Key, expect: u64) -> Result<u64, Refused> {
-        // One lock for the look and the deletion: nothing can be put in between.
-        let inner = self.inner.write();
-        let holds = |resource| inner.range(resource, Some(&key.name), None).next().is_some();
-        if inner.objects.keys().any(holds) {
-            return Err(Refused::Changed);
-        }
-        self.remove(inner, key, expect, None)
-    }
-
     fn remove(
         &self,
         mut inner: RwLockWriteGuard<'_, Inner>,
@@ -365,7 +364,7 @@ impl Store {
     ) -> Result<u64, Refused> {
         let previous = inner.current(key).filter(|stored| stored.revision == expect);
         let previous = previous.ok_or(Refused::Changed)?;
-        inner.commit(key, None, Some(last.unwrap_or(previous))).map_err(Refused::Disk)?;
+        inner.commit(key, None, Some(previous), last).map_err(Refused::Disk)?;
         let revision = inner.revision;
         drop(inner);
         self.tell(&key.resource, revision);
@@ -457,7 +456,10 @@ impl Store {
             }
             fresh.catch_up(&file, length)?;
         }
-        self.inner.write().journal.as_mut().map_or(Ok(()), |journal| journal.replace(fresh))
+        self.inner.write().journal.as_mut().map_or(Ok(()), |journal| journal.replace(fresh))?;
+        // Whoever was told that the old file could not be flushed learns of the new one.
+        self.latest.send_modify(|_| ());
+        Ok(())
     }
 }
 
@@ -466,9 +468,11 @@ impl Inner {
         self.revision = self.revision.max(record.revision);
         let Some((resource, namespace, name)) = record.key else { return };
         let resource: Arc<str> = self.known(&resource);
+        let value = record.value.map(|bytes| Stored::restored(bytes, record.revision));
+        self.note_namespace(&resource, &name, value.as_ref());
         let objects = self.objects.entry(resource).or_default();
-        match record.value {
-            Some(bytes) => objects.insert((namespace, name), Stored::restored(bytes, record.revision)),
+        match value {
+            Some(stored) => objects.insert((namespace, name), stored),
             None => objects.remove(&(namespace, name)),
         };
     }
@@ -508,6 +512,17 @@ impl Inner {
             .take_while(move |((namespace, _), _)| wanted.as_ref().is_none_or(|wanted| wanted == namespace))
     }
 
+    fn note_namespace(&mut self, resource: &str, name: &str, value: Option<&Stored>) {
+        if resource != "namespaces" {
+            return;
+        }
+        if value.is_some_and(|namespace| namespace.bonds().is_deleting()) {
+            self.terminating.insert(name.to_owned());
+        } else {
+            self.terminating.remove(name);
+        }
+    }
+
     fn has_namespace(&self, namespace: &str) -> bool {
         let key = (String::new(), namespace.to_owned());
         self.objects.get(keys::NAMESPACES).is_some_and(|objects| objects.contains_key(&key))
@@ -517,7 +532,13 @@ impl Inner {
         self.objects.get(&key.resource)?.get(&(key.namespace.clone(), key.name.clone())).cloned()
     }
 
-    fn commit(&mut self, key: &Key, value: Option<Stored>, previous: Option<Stored>) -> Result<(), Error> {
+    fn commit(
+        &mut self,
+        key: &Key,
+        value: Option<Stored>,
+        previous: Option<Stored>,
+        last: Option<Stored>,
+    ) -> Result<(), Error> {
         let revision = self.revision + 1;
         if let Some(journal) = &mut self.journal {
             let bytes = value.as_ref().map(|stored| stored.bytes());
@@ -539,7 +560,8 @@ impl Inner {
             Some(stored) => objects.insert(slot, stored.clone()),
             None => objects.remove(&slot),
         };
-        self.remember(Change { revision, key: key.clone(), value, previous });
+        self.note_namespace(&key.resource, &key.name, value.as_ref());
+        self.remember(Change { revision, key: key.clone(), value, previous, last });
         Ok(())
     }
 
@@ -554,8 +576,11 @@ impl Inner {
     }
 }
 
+/// Bytes of a change. Of the objects before and after it one is another change's as a rule, or the store's.
 fn weight(change: &Change) -> usize {
-    256 + change.value.as_ref().or(change.previous.as_ref()).map_or(0, Stored::size)
+    let sizes =
+        [&change.value, &change.previous, &change.last].map(|stored| stored.as_ref().map_or(0, Stored::size));
+    256 + sizes.into_iter().max().unwrap_or_default()
 }
 
 /// Versions that are left out at a start: more than a second of writes, which is what may be lost.
@@ -581,5 +606,61 @@ mod tests {
             store.tell(&resource, revision);
         }
         assert_eq!((*store.subscribe().borrow(), *topic.borrow()), (102, 102));
+    }
+
+    fn put(store: &Store, name: &str, bytes: usize) -> Stored {
+        let key = Key::new(&"namespaces".into(), "", name);
+        let at = store.get(&key).map_or(Expect::Absent, |old| Expect::Revision(old.revision));
+        store.put(&key, &serde_json::json!({"x": "x".repeat(bytes)}), at).expect("it is written")
+    }
+
+    #[test]
+    fn what_was_large_counts_in_the_history_when_it_is_small() {
+        let store = Store::new(None);
+        for number in 0..20 {
+            put(&store, &format!("n{number}"), 1 << 20);
+        }
+        for number in 0..20 {
+            put(&store, &format!("n{number}"), 1);
+        }
+        let inner = store.inner.read();
+        let kept: usize =
+            inner.log.iter().filter_map(|change| change.previous.as_ref()).map(Stored::size).sum();
+        assert!(kept <= LOG_BYTES, "{kept} bytes of what was before");
+    }
+
+    #[test]
+    fn what_a_deletion_shows_was_never_there() {
+        let store = Store::new(None);
+        let key = Key::new(&"namespaces".into(), "", "a");
+        let stored = put(&store, "a", 1000);
+        let before = store.revision();
+        let last = serde_json::json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        store.delete_with(&key, &last, stored.revision).expect("it goes");
+        let listing = store.list_at(&key.resource, None, None, before).expect("it is not long ago");
+        assert_eq!(listing.items[0].object(), stored.object());
+        assert_eq!(store.inner.read().live, 0);
+        let (_, changes) = store.changes(&key.resource, before, 10).expect("it is not long ago");
+        assert!(changes[0].last.as_ref().is_some_and(|last| last.bonds().is_deleting()));
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_takes_nothing_new() {
+        let store = Store::new(None);
+        let (space, map) =
+            (Key::new(&"namespaces".into(), "", "a"), Key::new(&"configmaps".into(), "a", "m"));
+        let goes = serde_json::json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        let object = serde_json::json!({});
+        let stored = put(&store, "a", 1);
+        let kept = store.put(&map, &object, Expect::Absent).expect("it is taken");
+        let marked = store.put(&space, &goes, Expect::Revision(stored.revision)).expect("it is marked");
+        let other = Key::new(&"configmaps".into(), "a", "other");
+        assert!(matches!(store.put(&other, &object, Expect::Absent), Err(Refused::Terminating)));
+        let changed =
+            store.put(&map, &object, Expect::Revision(kept.revision)).expect("what is there may change");
+        store.delete(&map, changed.revision).expect("and go");
+        store.delete(&space, marked.revision).expect("it goes");
+        put(&store, "a", 1);
+        assert!(store.put(&other, &object, Expect::Absent).is_ok(), "another one of that name");
     }
 }

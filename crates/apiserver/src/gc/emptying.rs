@@ -24,25 +24,21 @@ pub(crate) fn namespace(app: &App, name: &str) -> bool {
         return true;
     }
     let mut done = true;
-    // Somebody who looked before the namespace was marked may put one more object into it.
-    for _ in 0..ROUNDS {
-        for resource in app.store.resources_in(name) {
-            for stored in app.store.list(&resource, Some(name)).items {
-                let object = stored.object();
-                let key = Key::new(&resource, name, fields::name(&object));
-                done &= deletion::delete(app, &key, &stored, "Background");
-            }
-        }
-        if !app.store.resources_in(name).is_empty() {
-            return report_rest(app, &key, name) && done;
-        }
-        match finish_namespace(app, &key) {
-            Ok(()) => return done,
-            Err(Refused::Changed) => {}
-            Err(_) => return false,
+    for resource in app.store.resources_in(name) {
+        for stored in app.store.list(&resource, Some(name)).items {
+            let object = stored.object();
+            let key = Key::new(&resource, name, fields::name(&object));
+            done &= deletion::delete(app, &key, &stored, "Background");
         }
     }
-    done
+    // Nothing is put into it since it was marked.
+    let written = if app.store.resources_in(name).is_empty() {
+        finish_namespace(app, &key)
+    } else {
+        report_rest(app, &key, name)
+    };
+    // Who changed it meanwhile has woken the collector.
+    done && matches!(written, Ok(()) | Err(Refused::Changed))
 }
 
 /// Lets an empty namespace go as far as nothing else holds it.
@@ -56,29 +52,26 @@ fn finish_namespace(app: &App, key: &Key) -> Result<(), Refused> {
     let others = namespace["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
     let held = others || !fields::finalizers(&namespace).is_empty();
     if !held {
-        app.store.delete_namespace(key, stored.revision)?;
+        app.store.delete(key, stored.revision)?;
     } else if namespace != stored.object() {
         app.store.put(key, &namespace, Expect::Revision(stored.revision))?;
     }
     Ok(())
 }
 
-/// Says in the status of a namespace what is left in it; false when that could not be written.
-fn report_rest(app: &App, key: &Key, name: &str) -> bool {
-    let Some(stored) = app.store.get(key) else { return true };
+/// Says in the status of a namespace what is left in it.
+fn report_rest(app: &App, key: &Key, name: &str) -> Result<(), Refused> {
+    let Some(stored) = app.store.get(key) else { return Ok(()) };
     let mut namespace = stored.object();
     let rest = Rest::of(app, name);
     let now = clock::now();
     for (kind, status, reason, message) in rest.conditions() {
         conditions::set(&mut namespace, kind, status, reason, &message, &now);
     }
-    let written = if namespace == stored.object() {
-        Ok(())
-    } else {
-        app.store.put(key, &namespace, Expect::Revision(stored.revision)).map(|_| ())
-    };
-    // Who changed it meanwhile has woken the collector.
-    matches!(written, Ok(()) | Err(Refused::Changed))
+    if namespace != stored.object() {
+        app.store.put(key, &namespace, Expect::Revision(stored.revision))?;
+    }
+    Ok(())
 }
 
 /// What is left in a namespace: how many objects of each resource, and in how many each finalizer is.
@@ -148,8 +141,12 @@ pub(crate) fn definition(app: &App, name: &str) -> bool {
         return true;
     }
     let resource: Arc<str> = name.into();
+    let left = || {
+        let is_own = !app.kinds.keeps_built_in(name);
+        if is_own { app.store.list(&resource, None).items } else { Vec::new() }
+    };
     let mut done = true;
-    for stored in app.store.list(&resource, None).items {
+    for stored in left() {
         let object = stored.object();
         let key = Key::new(&resource, fields::meta(&object, "namespace"), fields::name(&object));
         done &= deletion::delete(app, &key, &stored, "");
@@ -157,7 +154,7 @@ pub(crate) fn definition(app: &App, name: &str) -> bool {
     let went = {
         // One look and one deletion: nothing is put in between, nor after it before the kind is known to be gone.
         let _alone = app.definitions.write();
-        if !app.store.list(&resource, None).items.is_empty() {
+        if !left().is_empty() {
             return done;
         }
         let went = deletion::take_off(app, &key, crds::CLEANUP);
@@ -169,6 +166,3 @@ pub(crate) fn definition(app: &App, name: &str) -> bool {
     }
     done && went.is_ok()
 }
-
-/// How often an emptied namespace is emptied again when something was put into it meanwhile.
-const ROUNDS: usize = 5;

@@ -11,7 +11,7 @@ use crate::fields;
 const MOST_OPERATIONS: usize = 10_000;
 /// Bytes that the copies of one patch may add up to.
 const MOST_COPIED: usize = 3 << 20;
-/// Items and fields that the operations of one patch may move aside.
+/// Items and fields that the operations of one patch may put somewhere or move aside.
 const MOST_MOVED: usize = 50_000_000;
 
 /// Applies the operations in order.
@@ -61,6 +61,7 @@ fn one(object: &mut Value, operation: &Value, left: &mut Left) -> Option<()> {
         "remove" => remove(object, &path, left).map(drop),
         "replace" => {
             let value = operation.get("value").cloned().unwrap_or(Value::Null);
+            fits(&path, &value, left)?;
             replace(object, &path, value)
         }
         "move" => {
@@ -69,11 +70,8 @@ fn one(object: &mut Value, operation: &Value, left: &mut Left) -> Option<()> {
         }
         "copy" => {
             let value = copied(object, &from()?)?;
-            // Copies of copies grow and nest without end.
+            // Copies of copies grow without end.
             left.to_copy = left.to_copy.checked_sub(value.to_string().len())?;
-            if path.len() + fields::depth(value) > fields::MOST_LEVELS {
-                return None;
-            }
             let value = value.clone();
             add(object, &path, value, left)
         }
@@ -151,6 +149,7 @@ fn find_mut<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> 
 }
 
 fn add(object: &mut Value, path: &[String], value: Value, left: &mut Left) -> Option<()> {
+    fits(path, &value, left)?;
     let (last, parents) = path.split_last()?;
     match find_mut(object, parents)? {
         Value::Object(fields) => {
@@ -165,6 +164,22 @@ fn add(object: &mut Value, path: &[String], value: Value, left: &mut Left) -> Op
         _ => return None,
     }
     Some(())
+}
+
+/// Nothing when a value would be too deep at a path. No step makes an object deeper than it may be: what is put into
+/// what was moved would soon be too deep to be looked at, or dropped.
+fn fits(path: &[String], value: &Value, left: &mut Left) -> Option<()> {
+    left.moves(count(value))?;
+    (path.len() + fields::depth(value) <= fields::MOST_LEVELS).then_some(())
+}
+
+/// How many values there are in a value.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => 1 + fields.values().map(count).sum::<usize>(),
+        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 /// In a map, what is not there is set.
@@ -213,6 +228,24 @@ mod tests {
         assert_eq!(json_patch(&object, &patch), Ok(json!({ "a": [2, 4], "b": {}, "d": 3 })));
         let absent = json!([{ "op": "remove", "path": "/x" }]);
         assert_eq!(json_patch(&object, &absent), Err(Error::Rejected));
+    }
+
+    #[test]
+    fn nothing_nests_deeper_by_moves_and_replacements() {
+        let deep = |levels: usize| (0..levels).fold(json!([]), |inner, _| json!([inner]));
+        let path = "/0".repeat(99);
+        let round = json!([
+            { "op": "add", "path": "/w", "value": deep(100) },
+            { "op": "move", "from": "/d", "path": format!("/w{path}/-") },
+            { "op": "move", "from": "/w", "path": "/d" },
+        ]);
+        assert_eq!(json_patch(&json!({ "d": [] }), &round).map(|object| fields::depth(&object)), Ok(102));
+        assert_eq!(json_patch(&json!({ "d": deep(100) }), &round), Err(Error::Rejected));
+        let replaced = json!([
+            { "op": "replace", "path": "/d", "value": deep(100) },
+            { "op": "replace", "path": format!("/d{path}"), "value": deep(100) },
+        ]);
+        assert_eq!(json_patch(&json!({ "d": [] }), &replaced), Err(Error::Rejected));
     }
 
     #[test]

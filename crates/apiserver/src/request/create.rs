@@ -26,13 +26,43 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     Ok(call.answer_written(201, written).warned(decoded.warnings))
 }
 
-/// Creates an object.
+/// Creates an object; where the server is to find its name, with another one when that is taken.
 pub(crate) fn create(
     call: &Call<'_>,
     object: Value,
     options: &WriteOptions,
     actor: &Actor,
 ) -> Result<Written, Status> {
+    let base = fields::meta(&object, "generateName").to_owned();
+    if base.is_empty() || !fields::name(&object).is_empty() {
+        return named(call, object, options, actor);
+    }
+    with_new_names(|| {
+        let base: String = base.chars().take(NAME - SUFFIX).collect();
+        let mut object = object.clone();
+        fields::set_meta(&mut object, "name", format!("{base}{}", clock::suffix(SUFFIX)).into());
+        named(call, object, options, actor)
+    })
+}
+
+/// Tries until a name is free, but not for ever.
+fn with_new_names<T>(mut create: impl FnMut() -> Result<T, Status>) -> Result<T, Status> {
+    let is_taken = |status: &Status| status.reason == "AlreadyExists";
+    for _ in 1..NAMES {
+        match create() {
+            Err(status) if is_taken(&status) => {}
+            done => return done,
+        }
+    }
+    create().map_err(|mut status| {
+        if is_taken(&status) {
+            status.message.push_str(", the server was not able to generate a unique name for the object");
+        }
+        status
+    })
+}
+
+fn named(call: &Call<'_>, object: Value, options: &WriteOptions, actor: &Actor) -> Result<Written, Status> {
     let _alone = call.app.addresses.alone(&call.resource);
     if !fields::meta(&object, "resourceVersion").is_empty() && !options.dry_run {
         return Err(Status::internal("resourceVersion should not be set on objects to be created"));
@@ -55,10 +85,6 @@ fn filled(call: &Call<'_>, mut object: Value) -> Result<Value, Status> {
     check_namespace(call, &mut object)?;
     check_definition(call, fields::name(&object))?;
     crate::namespaces::take(call.app, &call.namespace, &call.resource, fields::name(&object))?;
-    if fields::name(&object).is_empty() && !fields::meta(&object, "generateName").is_empty() {
-        let base: String = fields::meta(&object, "generateName").chars().take(NAME - SUFFIX).collect();
-        fields::set_meta(&mut object, "name", format!("{base}{}", clock::suffix(SUFFIX)).into());
-    }
     for key in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         fields::metadata(&mut object).shift_remove(key);
     }
@@ -158,3 +184,37 @@ fn store(call: &Call<'_>, object: &Value, options: &WriteOptions) -> Result<Stor
 
 const NAME: usize = 63;
 const SUFFIX: usize = 5;
+/// How many names are tried.
+const NAMES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status_error::Deleting;
+
+    #[test]
+    fn a_name_that_is_taken_is_followed_by_another() {
+        let taken = || Status::already_exists("", "events", "e", Deleting::No);
+        let mut tried = 0;
+        let third = with_new_names(|| {
+            tried += 1;
+            if tried < 3 { Err(taken()) } else { Ok(tried) }
+        });
+        assert_eq!(third.ok(), Some(3));
+        let never = with_new_names::<()>(|| {
+            tried += 1;
+            Err(taken())
+        });
+        let message = never.expect_err("all are taken").message;
+        assert!(
+            message.ends_with("the server was not able to generate a unique name for the object"),
+            "{message}"
+        );
+        assert_eq!(tried, 3 + NAMES);
+        let refused = with_new_names::<()>(|| {
+            tried += 1;
+            Err(Status::internal("something else"))
+        });
+        assert!(refused.is_err() && tried == 4 + NAMES);
+    }
+}

@@ -16,9 +16,18 @@ use crate::storage::Key;
 pub(crate) fn check(call: &Call<'_>, object: &Value, old: Option<&Value>) -> Result<(), Status> {
     match (&*call.resource.key, old) {
         (keys::CERTIFICATE_REQUESTS, Some(old)) => check_signer(call, old, object),
-        _ if call.resource.group == GROUP => check_grant(call, object, old),
-        _ => Ok(()),
+        _ if call.resource.group != GROUP || call.resource.custom.is_some() => Ok(()),
+        // Owners and finalizers are the collector's business, and grant nothing.
+        (_, Some(old)) if differ_in_bonds_alone(old, object) => Ok(()),
+        _ => check_grant(call, object, old),
     }
+}
+
+/// Equal but for owners and finalizers, and who wrote them.
+fn differ_in_bonds_alone(old: &Value, new: &Value) -> bool {
+    const BONDS: [&str; 4] = ["ownerReferences", "finalizers", "managedFields", "resourceVersion"];
+    fields::equal_but(old, new, &["metadata"])
+        && fields::equal_but(&old["metadata"], &new["metadata"], &BONDS)
 }
 
 fn check_grant(call: &Call<'_>, object: &Value, old: Option<&Value>) -> Result<(), Status> {

@@ -256,7 +256,8 @@ impl Watch {
     /// What a change means for this selection.
     fn event(&self, change: Change) -> Option<(&'static str, Stored)> {
         let chosen = |stored: &Stored| selects(&self.selection, &self.resource, stored);
-        let before = change.previous.map(|stored| stored.numbered(change.revision)).filter(chosen);
+        let before =
+            change.last.or(change.previous).map(|stored| stored.numbered(change.revision)).filter(chosen);
         match (before, change.value.filter(chosen)) {
             (None, Some(stored)) => Some(("ADDED", stored)),
             (Some(_), Some(stored)) => Some(("MODIFIED", stored)),

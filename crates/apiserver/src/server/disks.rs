@@ -1,6 +1,7 @@
 //! A running server on disks that lose their power or refuse writes for a while.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -109,6 +110,35 @@ async fn what_was_written_is_soon_on_the_disk_and_all_of_it_after_a_stop() -> an
     running.stop().await;
     assert!(machine.holds("b"));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_state_file_ends_the_refusals_of_an_old_one() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let refuses = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&refuses);
+    let disk = Disk::watched(move |step| match step {
+        Step::Sync(_) if asked.swap(false, Ordering::Relaxed) => Err(std::io::ErrorKind::StorageFull.into()),
+        _ => Ok(()),
+    });
+    let options = Options::default().with_state(State::Dir(dir.path().to_owned())).with_sync(Sync::Commit);
+    let running = start_on(&disk, options).await?;
+    let client = Client::of(&running)?;
+    let make = async |path: &str| Ok::<_, anyhow::Error>(client.call("POST", path, &named("a")).await?.0);
+    refuses.store(true, Ordering::Relaxed);
+    assert_eq!(make(MAPS).await?, 500);
+    // Nothing else is written that would be flushed.
+    let end = Instant::now() + SOON;
+    while make(&format!("{NAMESPACES}?dryRun=All")).await? != 201 {
+        anyhow::ensure!(Instant::now() < end, "it is refused for ever");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.stop().await;
+    Ok(())
+}
+
+fn named(name: &str) -> Value {
+    json!({"metadata": {"name": name}})
 }
 
 /// Lets so many more objects be written, and counts those that it refuses.
@@ -230,7 +260,6 @@ pub(super) fn web(labels: &Value) -> Value {
 }
 
 fn cases() -> Vec<Case> {
-    let named = |name: &str| json!({"metadata": {"name": name}});
     let definition = things();
     let thing = json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t"}});
     let claim = json!({
@@ -250,7 +279,7 @@ fn cases() -> Vec<Case> {
         Case {
             before: vec![],
             method: "POST",
-            path: "/api/v1/namespaces",
+            path: NAMESPACES,
             body: named("one"),
             taken: 1,
             then: vec![("/api/v1/namespaces/one/serviceaccounts/default", "", json!(200))],
@@ -273,7 +302,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             before: vec![
-                ("/api/v1/namespaces", named("two")),
+                (NAMESPACES, named("two")),
                 (
                     "/api/v1/namespaces/two/configmaps",
                     json!({"metadata": {"name": "held", "finalizers": ["example.org/hold"]}}),
@@ -389,5 +418,6 @@ fn cases() -> Vec<Case> {
 }
 
 pub(super) const SOON: Duration = Duration::from_secs(20);
+const NAMESPACES: &str = "/api/v1/namespaces";
 pub(super) const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

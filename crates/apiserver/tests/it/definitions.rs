@@ -6,7 +6,7 @@ use anyhow::Context;
 use sealfast_apiserver::server::{Options, start};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_definitions_of_flux_are_taken_and_explain_themselves() -> anyhow::Result<()> {
@@ -430,6 +430,49 @@ async fn of_two_that_want_a_name_at_the_same_moment_one_gets_it() -> anyhow::Res
         let got = [one.await??, two.await??];
         assert_eq!(got.iter().filter(|got| **got).count(), 1, "round {round}: {got:?}");
     }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn built_in_kinds_are_nobody_elses() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let definition = |plural: &str, kind: &str| {
+        let schema =
+            json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        json!({
+            "metadata": {
+                "name": format!("{plural}.rbac.authorization.k8s.io"),
+                "annotations": {"api-approved.kubernetes.io": "unapproved, a test"},
+            },
+            "spec": {
+                "group": "rbac.authorization.k8s.io", "scope": "Cluster", "names": {"plural": plural, "kind": kind},
+                "versions": [{"name": "v9", "served": true, "storage": true, "schema": schema}],
+            },
+        })
+    };
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let (_, before) = client.call("GET", roles, None).await?;
+    for (plural, kind, reason) in [
+        ("clusterroles", "Foo", "PluralConflict"),
+        ("foos", "ClusterRole", "ListKindConflict"),
+        ("fooes", "Fooe", "NoConflicts"),
+    ] {
+        let (status, made) = client.call("POST", DEFINITIONS, Some(definition(plural, kind))).await?;
+        assert_eq!(status, 201, "{made}");
+        let one = format!("{DEFINITIONS}/{plural}.rbac.authorization.k8s.io");
+        let (_, made) = client.call("GET", &one, None).await?;
+        let conditions = made["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let accepted = conditions.iter().find(|condition| condition["type"] == "NamesAccepted");
+        assert_eq!(accepted.map(|accepted| &accepted["reason"]), Some(&json!(reason)), "{made}");
+        let served =
+            client.call("GET", &format!("/apis/rbac.authorization.k8s.io/v9/{plural}"), None).await?;
+        assert_eq!(served.0 == 200, reason == "NoConflicts", "{plural}: {}", served.1);
+        assert_eq!(client.call("DELETE", &one, None).await?.0, 200);
+        client.until_gone(&one, std::time::Duration::from_secs(10)).await?;
+    }
+    let (_, after) = client.call("GET", roles, None).await?;
+    assert_eq!(before["items"], after["items"], "a definition took them with it");
     running.stop().await;
     Ok(())
 }

@@ -22,6 +22,7 @@ mod loaded;
 mod manifests;
 mod numbers;
 mod openapi;
+mod owners;
 mod refusals;
 mod registration;
 mod rights;

@@ -281,3 +281,32 @@ async fn headers_that_cannot_be_read_lend_nothing() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_change_a_role_lets_it_go_whatever_it_grants() -> anyhow::Result<()> {
+    let (running, admin) = server().await?;
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let changer = json!({"metadata": {"name": "changer"}, "rules": [
+        {"verbs": ["get", "update", "patch"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"]}]});
+    let held = json!({
+        "metadata": {"name": "held", "finalizers": ["example.org/hold"]},
+        "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+    });
+    for role in [changer, held] {
+        assert_eq!(admin.call("POST", roles, Some(role)).await?.0, 201);
+    }
+    let binding = json!({
+        "metadata": {"name": "changer"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "changer"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+    });
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    assert_eq!(admin.call("POST", bindings, Some(binding)).await?.0, 201);
+    let alice = admin.acting_as("alice");
+    let path = format!("{roles}/held");
+    let patch = |patch: Value| alice.send("PATCH", &path, "application/merge-patch+json", patch.to_string());
+    assert_eq!(patch(json!({"metadata": {"labels": {"a": "b"}}})).await?.0, 403);
+    assert_eq!(patch(json!({"metadata": {"finalizers": null}})).await?.0, 200);
+    running.stop().await;
+    Ok(())
+}
