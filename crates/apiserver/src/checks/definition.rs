@@ -22,6 +22,7 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     let spec = &definition["spec"];
     let (plural, group) = (text(spec, &["names", "plural"]), text(spec, &["group"]));
     names(definition, plural, group, &mut causes);
+    check_group(definition, group, &mut causes);
     match text(spec, &["scope"]) {
         "Cluster" | "Namespaced" => {}
         "" => causes.push(Cause::required("spec.scope", "")),
@@ -102,6 +103,9 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
             }
         }
     }
+}
+
+fn check_group(definition: &Value, group: &str, causes: &mut Vec<Cause>) {
     if group.is_empty() {
         causes.push(Cause::required("spec.group", ""));
     } else if let Some(why) = crate::grammar::subdomain(group).first() {

@@ -43,44 +43,12 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
             }
             pod(template, &mut out);
         }
-        "statefulsets.apps" | "daemonsets.apps" if changes => {
-            pod(template, &mut out);
-            for template in spec.get("volumeClaimTemplates").items() {
-                claim(template.with_value(&template.value["spec"]), &mut out);
-            }
-            let kept = spec.get("revisionHistoryLimit");
-            if &*resource.key == "statefulsets.apps" && kept.number().is_some_and(|number| number < 0) {
-                out.push(format!(
-                    "{}: a negative value retains all historical revisions; a value >= 0 is recommended",
-                    kept.path()
-                ));
-            }
-        }
+        "statefulsets.apps" if changes => stateful_set(spec, &mut out),
+        "daemonsets.apps" if changes => pod(template, &mut out),
         "persistentvolumes" => volume(root, &mut out),
-        "storageclasses.storage.k8s.io" => {
-            for term in root.get("allowedTopologies").items() {
-                for label in term.get("matchLabelExpressions").items() {
-                    let key = label.get("key");
-                    out.extend(deprecated(key.text()).map(|why| format!("{}: {why}", key.path())));
-                }
-            }
-        }
-        "csidrivers.storage.k8s.io" => {
-            let asked = |object: &Value| object["spec"]["tokenRequests"].clone();
-            let asks = !spec.get("tokenRequests").is_empty();
-            let new_ones = old.is_none_or(|old| asked(old) != asked(new));
-            if asks && new_ones && !spec.get("serviceAccountTokenInSecrets").is_set() {
-                out.push("spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes".to_owned());
-            }
-        }
-        "runtimeclasses.node.k8s.io" => {
-            let scheduling = root.get("scheduling");
-            let selector = scheduling.get("nodeSelector");
-            let mut found: Vec<&str> =
-                selector.entries().iter().filter_map(|label| deprecated(label.name())).collect();
-            found.sort_unstable();
-            out.extend(found.iter().map(|why| format!("{}: {why}", selector.path())));
-        }
+        "storageclasses.storage.k8s.io" => storage_class(root, &mut out),
+        "csidrivers.storage.k8s.io" => out.extend(driver(new, old)),
+        "runtimeclasses.node.k8s.io" => runtime_class(root, &mut out),
         "cronjobs.batch" => cron_job(new, spec, is_new, changes, &mut out),
         "podtemplates" => pod(root.get("template"), &mut out),
         "persistentvolumeclaims" => {
@@ -101,6 +69,48 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
         _ => {}
     }
     out
+}
+
+fn stateful_set(spec: At<'_>, out: &mut Vec<String>) {
+    pod(spec.get("template"), out);
+    for template in spec.get("volumeClaimTemplates").items() {
+        claim(template.with_value(&template.value["spec"]), out);
+    }
+    let kept = spec.get("revisionHistoryLimit");
+    if kept.number().is_some_and(|number| number < 0) {
+        out.push(format!(
+            "{}: a negative value retains all historical revisions; a value >= 0 is recommended",
+            kept.path()
+        ));
+    }
+}
+
+fn storage_class(class: At<'_>, out: &mut Vec<String>) {
+    for term in class.get("allowedTopologies").items() {
+        for label in term.get("matchLabelExpressions").items() {
+            let key = label.get("key");
+            out.extend(deprecated(key.text()).map(|why| format!("{}: {why}", key.path())));
+        }
+    }
+}
+
+/// A driver that is newly given tokens, and does not say where they are put.
+fn driver(new: &Value, old: Option<&Value>) -> Option<String> {
+    const REQUESTS: &str = "tokenRequests";
+    let spec = At::root(&new["spec"], "spec");
+    let fresh = old.is_none_or(|old| old["spec"][REQUESTS] != new["spec"][REQUESTS]);
+    let asks = !spec.get(REQUESTS).is_empty() && fresh;
+    let why = "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes";
+    (asks && !spec.get("serviceAccountTokenInSecrets").is_set()).then(|| why.to_owned())
+}
+
+fn runtime_class(class: At<'_>, out: &mut Vec<String>) {
+    let scheduling = class.get("scheduling");
+    let selector = scheduling.get("nodeSelector");
+    let mut found: Vec<&str> =
+        selector.entries().iter().filter_map(|label| deprecated(label.name())).collect();
+    found.sort_unstable();
+    out.extend(found.iter().map(|why| format!("{}: {why}", selector.path())));
 }
 
 /// A Secret for TLS holds what is no certificate, or no key.

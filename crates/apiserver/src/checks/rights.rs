@@ -11,39 +11,8 @@ use crate::grammar::segment;
 /// What is wrong with a Role or ClusterRole.
 pub(super) fn role(object: &Value) -> Vec<Cause> {
     let mut causes = Causes::default();
-    for (at, rule) in list(object, "rules").iter().enumerate() {
-        let place = format!("rules[{at}]");
-        let has = |key: &str| !list(rule, key).is_empty();
-        if !has("verbs") {
-            causes.push(Cause::required(format!("{place}.verbs"), "verbs must contain at least one value"));
-        }
-        if has("nonResourceURLs") {
-            if object["kind"] == "Role" {
-                let why = "namespaced rules cannot apply to non-resource URLs";
-                causes.push(Cause::invalid(
-                    format!("{place}.nonResourceURLs"),
-                    &rule["nonResourceURLs"],
-                    why,
-                ));
-            }
-            if ["apiGroups", "resources", "resourceNames"].iter().any(|key| has(key)) {
-                let why = "rules cannot apply to both regular resources and non-resource URLs";
-                causes.push(Cause::invalid(
-                    format!("{place}.nonResourceURLs"),
-                    &rule["nonResourceURLs"],
-                    why,
-                ));
-            }
-            continue;
-        }
-        if !has("apiGroups") {
-            let why = "resource rules must supply at least one api group";
-            causes.push(Cause::required(format!("{place}.apiGroups"), why));
-        }
-        if !has("resources") {
-            let why = "resource rules must supply at least one resource";
-            causes.push(Cause::required(format!("{place}.resources"), why));
-        }
+    for (at, stated) in list(object, "rules").iter().enumerate() {
+        rule(stated, &format!("rules[{at}]"), object["kind"] == "Role", &mut causes);
     }
     let root = At::root(object, "");
     let rule = root.get("aggregationRule");
@@ -62,6 +31,34 @@ pub(super) fn role(object: &Value) -> Vec<Cause> {
         }
     }
     causes.told()
+}
+
+/// One rule, of a role in a namespace or of one for the whole cluster.
+fn rule(rule: &Value, place: &str, namespaced: bool, out: &mut Causes) {
+    let has = |key: &str| !list(rule, key).is_empty();
+    if !has("verbs") {
+        out.push(Cause::required(format!("{place}.verbs"), "verbs must contain at least one value"));
+    }
+    if has("nonResourceURLs") {
+        let mut wrong = |why: &str| {
+            out.push(Cause::invalid(format!("{place}.nonResourceURLs"), &rule["nonResourceURLs"], why));
+        };
+        if namespaced {
+            wrong("namespaced rules cannot apply to non-resource URLs");
+        }
+        if ["apiGroups", "resources", "resourceNames"].iter().any(|key| has(key)) {
+            wrong("rules cannot apply to both regular resources and non-resource URLs");
+        }
+        return;
+    }
+    if !has("apiGroups") {
+        let why = "resource rules must supply at least one api group";
+        out.push(Cause::required(format!("{place}.apiGroups"), why));
+    }
+    if !has("resources") {
+        let why = "resource rules must supply at least one resource";
+        out.push(Cause::required(format!("{place}.resources"), why));
+    }
 }
 
 /// What is wrong with a binding.

@@ -141,15 +141,7 @@ fn endpoint(one: At<'_>, kind: &str, out: &mut Causes) {
     }
     for at in addresses.items() {
         match kind {
-            "FQDN" => {
-                let name = at.text().strip_suffix('.').unwrap_or(at.text());
-                let whys = subdomain(name);
-                if whys.is_empty() && !name.contains('.') {
-                    out.push(at.invalid("should be a domain with at least two segments separated by dots"));
-                } else if !whys.is_empty() {
-                    out.push(at.invalid(&whys.join(",")));
-                }
-            }
+            "FQDN" => domain(at, out),
             "IPv4" | "IPv6" => {
                 let whys = ip(at.text());
                 let fits = address(at.text()).is_some_and(|found| found.is_ipv4() == (kind == "IPv4"));
@@ -171,7 +163,21 @@ fn endpoint(one: At<'_>, kind: &str, out: &mut Causes) {
     if host.is_set() {
         out.extend(host.each(label(host.text())));
     }
-    let hints = one.get("hints");
+    hints(one.get("hints"), out);
+}
+
+fn domain(at: At<'_>, out: &mut Causes) {
+    let name = at.text().strip_suffix('.').unwrap_or(at.text());
+    let whys = subdomain(name);
+    if whys.is_empty() && !name.contains('.') {
+        out.push(at.invalid("should be a domain with at least two segments separated by dots"));
+    } else if !whys.is_empty() {
+        out.push(at.invalid(&whys.join(",")));
+    }
+}
+
+/// Zones and nodes that an endpoint should serve.
+fn hints(hints: At<'_>, out: &mut Causes) {
     for (list, grammar) in [("forZones", label_value as fn(&str) -> Vec<String>), ("forNodes", subdomain)] {
         let list = hints.get(list);
         let count = list.items().count();

@@ -141,20 +141,7 @@ pub(super) fn volume(object: &Value, out: &mut Causes) {
     let (modes, capacity) = (at.get("accessModes"), at.get("capacity"));
     out.extend(modes.needed());
     access_modes(modes, out);
-    out.extend(capacity.needed());
-    if !capacity.key("storage").is_set() || capacity.entries().len() > 1 {
-        out.push(Cause::not_supported(capacity.path(), capacity.value, &["storage"]));
-    }
-    for amount in capacity.entries() {
-        let Some(size) = nanos(amount) else { continue };
-        if size < 0 {
-            let whole = i64::try_from(size / 1_000_000_000).unwrap_or(i64::MIN);
-            out.push(amount.wrong(whole, "must be a valid resource quantity"));
-        }
-        if size <= 0 {
-            out.push(amount.wrong(amount.text(), super::at::NOT_POSITIVE));
-        }
-    }
+    room(capacity, out);
     out.extend(at.get("persistentVolumeReclaimPolicy").one_of(&["Delete", "Recycle", "Retain"]));
     let nodes = at.get("nodeAffinity");
     if nodes.is_set() {
@@ -186,16 +173,39 @@ pub(super) fn volume(object: &Value, out: &mut Causes) {
     }
     selector::name_in(at.get("storageClassName"), out);
     out.extend(at.get("volumeMode").one_of(&["Block", "Filesystem"]));
-    let class = at.get("volumeAttributesClassName");
-    if class.is_set() {
-        if class.is_empty() {
-            out.push(class.required("an empty string is disallowed"));
-        } else {
-            out.extend(class.each(subdomain(class.text())));
+    attributes_class(at, out);
+}
+
+/// How much a volume holds.
+fn room(capacity: At<'_>, out: &mut Causes) {
+    out.extend(capacity.needed());
+    if !capacity.key("storage").is_set() || capacity.entries().len() > 1 {
+        out.push(Cause::not_supported(capacity.path(), capacity.value, &["storage"]));
+    }
+    for amount in capacity.entries() {
+        let Some(size) = nanos(amount) else { continue };
+        if size < 0 {
+            let whole = i64::try_from(size / 1_000_000_000).unwrap_or(i64::MIN);
+            out.push(amount.wrong(whole, "must be a valid resource quantity"));
         }
-        if !at.get("csi").is_set() {
-            out.push(at.get("csi").required("has to be specified when using volumeAttributesClassName"));
+        if size <= 0 {
+            out.push(amount.wrong(amount.text(), super::at::NOT_POSITIVE));
         }
+    }
+}
+
+fn attributes_class(spec: At<'_>, out: &mut Causes) {
+    let class = spec.get("volumeAttributesClassName");
+    if !class.is_set() {
+        return;
+    }
+    if class.is_empty() {
+        out.push(class.required("an empty string is disallowed"));
+    } else {
+        out.extend(class.each(subdomain(class.text())));
+    }
+    if !spec.get("csi").is_set() {
+        out.push(spec.get("csi").required("has to be specified when using volumeAttributesClassName"));
     }
 }
 

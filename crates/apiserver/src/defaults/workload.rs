@@ -49,62 +49,67 @@ fn request_limits(container: &mut Map<String, Value>) {
 
 /// Fills in a kind of the group `apps`.
 pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
-    let generation = kind == "DaemonSet";
     if kind == "ControllerRevision" {
         return;
     }
     let Some(spec) = map(root, "spec") else { return };
     template(spec);
-    match kind {
+    let status = match kind {
         "Deployment" => {
             set(spec, "progressDeadlineSeconds", json!(600));
             set(spec, "replicas", json!(1));
             set(spec, "revisionHistoryLimit", json!(10));
             rolling(spec, "strategy", json!({ "maxSurge": "25%", "maxUnavailable": "25%" }));
+            json!({})
         }
         "StatefulSet" => {
-            set(spec, "podManagementPolicy", json!("OrderedReady"));
-            set(spec, "replicas", json!(1));
-            set(spec, "revisionHistoryLimit", json!(10));
-            let retain = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
-            fill(spec, "persistentVolumeClaimRetentionPolicy", retain);
-            // Whoever names the strategy says all about it.
-            let strategy = spec.get("updateStrategy");
-            let named = strategy.is_some_and(|strategy| !strategy["type"].is_null());
-            if !named || strategy.is_some_and(|strategy| strategy["rollingUpdate"].is_object()) {
-                rolling(spec, "updateStrategy", json!({ "partition": 0 }));
-            }
-            for claim in items(spec, "volumeClaimTemplates") {
-                set(claim, "apiVersion", json!("v1"));
-                set(claim, "kind", json!("PersistentVolumeClaim"));
-                fill(claim, "status", json!({ "phase": "Pending" }));
-                if let Some(spec) = map(claim, "spec") {
-                    set(spec, "volumeMode", json!("Filesystem"));
-                }
-            }
+            stateful_set(spec);
+            json!({ "availableReplicas": 0, "replicas": 0 })
         }
         "DaemonSet" => {
             set(spec, "revisionHistoryLimit", json!(10));
             rolling(spec, "updateStrategy", json!({ "maxSurge": 0, "maxUnavailable": 1 }));
+            number_template(root);
+            json!({ "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0 })
         }
-        "ReplicaSet" => set(spec, "replicas", json!(1)),
+        "ReplicaSet" => {
+            set(spec, "replicas", json!(1));
+            json!({ "replicas": 0 })
+        }
         _ => return,
+    };
+    fill(root, "status", status);
+}
+
+fn stateful_set(spec: &mut Map<String, Value>) {
+    set(spec, "podManagementPolicy", json!("OrderedReady"));
+    set(spec, "replicas", json!(1));
+    set(spec, "revisionHistoryLimit", json!(10));
+    let retain = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
+    fill(spec, "persistentVolumeClaimRetentionPolicy", retain);
+    // Whoever names the strategy says all about it.
+    let strategy = spec.get("updateStrategy");
+    let named = strategy.is_some_and(|strategy| !strategy["type"].is_null());
+    if !named || strategy.is_some_and(|strategy| strategy["rollingUpdate"].is_object()) {
+        rolling(spec, "updateStrategy", json!({ "partition": 0 }));
     }
-    if generation && let Some(notes) = map(root, "metadata").and_then(|metadata| map(metadata, "annotations"))
-    {
+    for claim in items(spec, "volumeClaimTemplates") {
+        set(claim, "apiVersion", json!("v1"));
+        set(claim, "kind", json!("PersistentVolumeClaim"));
+        fill(claim, "status", json!({ "phase": "Pending" }));
+        if let Some(spec) = map(claim, "spec") {
+            set(spec, "volumeMode", json!("Filesystem"));
+        }
+    }
+}
+
+/// The number of the template of a DaemonSet is one that can be read, where there are annotations.
+fn number_template(root: &mut Map<String, Value>) {
+    if let Some(notes) = map(root, "metadata").and_then(|metadata| map(metadata, "annotations")) {
         let stated = notes.get(TEMPLATE_NUMBER).and_then(Value::as_str);
         let number = stated.and_then(|text| text.parse().ok()).unwrap_or(1_i64).max(1);
         notes.insert(TEMPLATE_NUMBER.to_owned(), number.to_string().into());
     }
-    let status = match kind {
-        "StatefulSet" => json!({ "availableReplicas": 0, "replicas": 0 }),
-        "DaemonSet" => {
-            json!({ "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0 })
-        }
-        "ReplicaSet" => json!({ "replicas": 0 }),
-        _ => json!({}),
-    };
-    fill(root, "status", status);
 }
 
 /// The strategy by which pods are replaced: rolling, with these numbers.

@@ -32,60 +32,78 @@ fn walk(shape: &Shape<'_>, value: &Value, trail: &Trail<'_>, problems: &mut Comp
     let parts = shape.parts(value);
     match (value, &parts) {
         (Value::Object(fields), Parts::Fields | Parts::DeducedFields) if !fields.is_empty() => {
-            let mut tree = Tree::default();
-            for (name, value) in fields {
-                let below = Trail::Field(trail, name);
-                let Some(field) = shape.field(name) else {
-                    problems.note(|| format!("{below}: field not declared in schema"));
-                    break;
-                };
-                let mut node = walk(&field, value, &below, problems);
-                // Entries of maps are members themselves, whatever they hold.
-                node.member |= !shape.declares(name);
-                tree.put(Step::Field(name.clone()), node);
-            }
-            tree
+            walk_fields(shape, fields, trail, problems)
         }
-        (Value::Array(items), Parts::Set) if !items.is_empty() => {
-            let mut tree = Tree::default();
-            for (at, item) in items.iter().enumerate() {
-                if let Some(why) = no_member(item) {
-                    problems.note(|| format!("{trail}: element {at}: {why}"));
-                    break;
-                }
-                let step = Step::Item(item.clone());
-                if tree.below.contains_key(&step) {
-                    problems.note(|| format!("{trail}: duplicate entries for key {step}"));
-                }
-                tree.put(step, Tree::leaf());
-            }
-            tree
-        }
-        (Value::Array(items), Parts::Keyed(keys)) if !items.is_empty() => {
-            let mut tree = Tree::default();
-            for (at, item) in items.iter().enumerate() {
-                let step = match item_step(shape, keys, item) {
-                    Ok(step) => step,
-                    Err(why) => {
-                        problems.note(|| format!("{trail}: element {at}: {why}"));
-                        break;
-                    }
-                };
-                if tree.below.contains_key(&step) {
-                    problems.note(|| format!("{trail}: duplicate entries for key {step}"));
-                }
-                let mut node = walk(&shape.item(), item, &Trail::Step(trail, &step), problems);
-                node.member = true;
-                tree.put(step, node);
-            }
-            tree
-        }
-        (Value::Array(_), Parts::Set | Parts::Keyed(_)) => Tree::default(),
+        (Value::Array(items), Parts::Set) => walk_set(items, trail, problems),
+        (Value::Array(items), Parts::Keyed(keys)) => walk_keyed(shape, keys, items, trail, problems),
         _ => {
             check_whole(shape, value, trail, problems);
             Tree::leaf()
         }
     }
+}
+
+fn walk_fields(
+    shape: &Shape<'_>,
+    fields: &Map<String, Value>,
+    trail: &Trail<'_>,
+    problems: &mut Complaints,
+) -> Tree {
+    let mut tree = Tree::default();
+    for (name, value) in fields {
+        let below = Trail::Field(trail, name);
+        let Some(field) = shape.field(name) else {
+            problems.note(|| format!("{below}: field not declared in schema"));
+            break;
+        };
+        let mut node = walk(&field, value, &below, problems);
+        // Entries of maps are members themselves, whatever they hold.
+        node.member |= !shape.declares(name);
+        tree.put(Step::Field(name.clone()), node);
+    }
+    tree
+}
+
+fn walk_set(items: &[Value], trail: &Trail<'_>, problems: &mut Complaints) -> Tree {
+    let mut tree = Tree::default();
+    for (at, item) in items.iter().enumerate() {
+        if let Some(why) = no_member(item) {
+            problems.note(|| format!("{trail}: element {at}: {why}"));
+            break;
+        }
+        let step = Step::Item(item.clone());
+        if tree.below.contains_key(&step) {
+            problems.note(|| format!("{trail}: duplicate entries for key {step}"));
+        }
+        tree.put(step, Tree::leaf());
+    }
+    tree
+}
+
+fn walk_keyed(
+    shape: &Shape<'_>,
+    keys: &[String],
+    items: &[Value],
+    trail: &Trail<'_>,
+    problems: &mut Complaints,
+) -> Tree {
+    let mut tree = Tree::default();
+    for (at, item) in items.iter().enumerate() {
+        let step = match item_step(shape, keys, item) {
+            Ok(step) => step,
+            Err(why) => {
+                problems.note(|| format!("{trail}: element {at}: {why}"));
+                break;
+            }
+        };
+        if tree.below.contains_key(&step) {
+            problems.note(|| format!("{trail}: duplicate entries for key {step}"));
+        }
+        let mut node = walk(&shape.item(), item, &Trail::Step(trail, &step), problems);
+        node.member = true;
+        tree.put(step, node);
+    }
+    tree
 }
 
 /// Checks a value that is owned as a whole, and all in it.

@@ -53,25 +53,8 @@ pub(crate) async fn start(call: &Call<'_>) -> Result<Answer, Status> {
         .filter(|&seconds| seconds > 0)
         .map_or_else(|| 1800 + u64::from(crate::clock::below(1800)), |seconds| (seconds as u64).min(LONGEST));
     let unwanted = query.get("sendInitialEvents").is_some() && !initial;
-    let watch = Watch {
-        app: Arc::clone(call.app),
-        resource: Arc::clone(&call.resource),
-        namespace: call.namespace.clone(),
-        user: call.request.user.name.clone(),
-        unread: Arc::clone(&call.request.unread),
-        selection,
-        form: call.form,
-        policy: query.text("includeObject").to_owned(),
-        bookmarks: query.flag("allowWatchBookmarks"),
-        // Who asks for bookmarks and for no state of his own is told when he has seen everything.
-        mark: initial || version == 0 && !unwanted,
-        columns_sent: false,
-        unsent: Vec::new(),
-        places: Vec::new(),
-        reserved: 0,
-        sent: Arc::default(),
-    };
     let listed = initial || (version == 0 && !unwanted);
+    let watch = Watch::of(call, selection, listed);
     let version = if version == 0 { call.app.store.revision() } else { version };
     let seat = call.app.watches.take(&call.request.user)?;
     let (sender, receiver) = mpsc::channel(PARCELS);
@@ -136,6 +119,29 @@ struct Watch {
 struct Gone;
 
 impl Watch {
+    /// A watch as it is asked for; `listed` when it begins with what is there.
+    fn of(call: &Call<'_>, selection: Selection, listed: bool) -> Self {
+        let query = &call.request.query;
+        Self {
+            app: Arc::clone(call.app),
+            resource: Arc::clone(&call.resource),
+            namespace: call.namespace.clone(),
+            user: call.request.user.name.clone(),
+            unread: Arc::clone(&call.request.unread),
+            selection,
+            form: call.form,
+            policy: query.text("includeObject").to_owned(),
+            bookmarks: query.flag("allowWatchBookmarks"),
+            // Who asks for bookmarks and for no state of his own is told when he has seen everything.
+            mark: listed,
+            columns_sent: false,
+            unsent: Vec::new(),
+            places: Vec::new(),
+            reserved: 0,
+            sent: Arc::default(),
+        }
+    }
+
     async fn run(mut self, sender: mpsc::Sender<Bytes>, version: u64, listed: bool, end: Instant) {
         let _ = self.follow(&sender, version, listed, end).await;
         drop(sender);

@@ -205,13 +205,7 @@ impl Run<'_> {
                 return self.end(schema, at, why);
             }
             Err(Stop::Fault(why)) => {
-                let why = if why.starts_with("no such overload") {
-                    format!(
-                        "'{why}': call arguments did not match a supported operator, function or macro signature for rule: {called}"
-                    )
-                } else {
-                    format!("{why} evaluating rule: {called}")
-                };
+                let why = fault_of(&called, &why);
                 return self.found.problems.note(at.path, || invalid(schema, why));
             }
         }
@@ -283,6 +277,17 @@ fn broken(schema: &Value, rule: &Value, new: &Value, message: String) -> Kind {
         Some("FieldValueDuplicate") => Kind::Duplicate(shown(new)),
         _ if whole => Kind::Rule(message),
         _ => Kind::Invalid(shown(new), message),
+    }
+}
+
+/// Why a rule could not be asked, by what it is called.
+fn fault_of(called: &str, why: &str) -> String {
+    if why.starts_with("no such overload") {
+        format!(
+            "'{why}': call arguments did not match a supported operator, function or macro signature for rule: {called}"
+        )
+    } else {
+        format!("{why} evaluating rule: {called}")
     }
 }
 

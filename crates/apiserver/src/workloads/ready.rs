@@ -10,34 +10,9 @@ use crate::keys::{DEPLOYMENTS, JOBS, PODS, REPLICA_SETS, SERVICES};
 pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
     let generation = get(object, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(1);
     let replicas = get(object, &["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(1);
-    let old = &object["status"];
-    let mut status = match resource {
-        DEPLOYMENTS => {
-            let mut status = json!({"observedGeneration": generation});
-            counts(
-                &mut status,
-                &["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"],
-                replicas,
-            );
-            status["terminatingReplicas"] = 0.into();
-            let name = fields::name(object);
-            let progress = format!("Deployment \"{name}\" has successfully progressed.");
-            status["conditions"] = json!([
-                condition(old, "Available", "True", "MinimumReplicasAvailable", AVAILABLE),
-                condition(old, "Progressing", "True", "NewReplicaSetAvailable", &progress),
-            ]);
-            status
-        }
-        "statefulsets.apps" => {
-            let revision = format!("{}-{}", fields::name(object), template_hash(&object["spec"]["template"]));
-            let mut status = json!({"observedGeneration": generation, "replicas": replicas});
-            counts(&mut status, &["readyReplicas", "currentReplicas", "updatedReplicas"], replicas);
-            status["currentRevision"] = revision.as_str().into();
-            status["updateRevision"] = revision.into();
-            status["collisionCount"] = 0.into();
-            status["availableReplicas"] = replicas.into();
-            status
-        }
+    Some(match resource {
+        DEPLOYMENTS => deployment(object, generation, replicas),
+        "statefulsets.apps" => stateful_set(object, generation, replicas),
         "daemonsets.apps" => json!({
             "currentNumberScheduled": 1, "numberMisscheduled": 0, "desiredNumberScheduled": 1, "numberReady": 1,
             "observedGeneration": generation, "updatedNumberScheduled": 1, "numberAvailable": 1,
@@ -53,13 +28,34 @@ pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
         "persistentvolumeclaims" => return Some(finished::claim(object)),
         SERVICES => return finished::balanced(object),
         _ => return None,
-    };
-    if resource == DEPLOYMENTS
-        && let Some(collisions) = old.get("collisionCount")
-    {
+    })
+}
+
+fn deployment(object: &Value, generation: i64, replicas: i64) -> Value {
+    let old = &object["status"];
+    let mut status = json!({"observedGeneration": generation});
+    counts(&mut status, &["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"], replicas);
+    status["terminatingReplicas"] = 0.into();
+    let progress = format!("Deployment \"{}\" has successfully progressed.", fields::name(object));
+    status["conditions"] = json!([
+        condition(old, "Available", "True", "MinimumReplicasAvailable", AVAILABLE),
+        condition(old, "Progressing", "True", "NewReplicaSetAvailable", &progress),
+    ]);
+    if let Some(collisions) = old.get("collisionCount") {
         status["collisionCount"] = collisions.clone();
     }
-    Some(status)
+    status
+}
+
+fn stateful_set(object: &Value, generation: i64, replicas: i64) -> Value {
+    let revision = format!("{}-{}", fields::name(object), template_hash(&object["spec"]["template"]));
+    let mut status = json!({"observedGeneration": generation, "replicas": replicas});
+    counts(&mut status, &["readyReplicas", "currentReplicas", "updatedReplicas"], replicas);
+    status["currentRevision"] = revision.as_str().into();
+    status["updateRevision"] = revision.into();
+    status["collisionCount"] = 0.into();
+    status["availableReplicas"] = replicas.into();
+    status
 }
 
 /// Counts of zero are left out.
