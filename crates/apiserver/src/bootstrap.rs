@@ -91,11 +91,11 @@ fn cluster_role(name: &str, rules: Value) -> Value {
 
 /// Binds groups to the role of the same name.
 fn bind(app: &App, name: &str, groups: &[&str]) {
-    let group = |group: &&str| json!({"kind": "Group", "apiGroup": GROUP, "name": group});
+    let group = |group: &&str| json!({"kind": "Group", "apiGroup": keys::RBAC, "name": group});
     let binding = json!({
         "kind": "ClusterRoleBinding", "apiVersion": RBAC,
         "metadata": {"name": name},
-        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
+        "roleRef": {"apiGroup": keys::RBAC, "kind": "ClusterRole", "name": name},
         "subjects": groups.iter().map(group).collect::<Vec<_>>(),
     });
     put(app, keys::CLUSTER_ROLE_BINDINGS, marked(binding));
@@ -148,7 +148,6 @@ fn put(app: &App, resource: &str, mut object: Value) {
 /// Below those that other Services are given.
 const FIRST_ADDRESS: &str = "10.96.0.1";
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
-const GROUP: &str = "rbac.authorization.k8s.io";
 const DISCOVERY: [&str; 11] = [
     "/api",
     "/api/*",

@@ -14,6 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use sealfast_k8s::object;
 use serde_json::{Map, Value, json};
 
+use crate::keys;
+
 /// Fills in the defaults of an object's kind; other kinds stay as they are.
 pub(crate) fn apply(object: &mut Value) {
     let gvk = object::gvk(object);
@@ -31,7 +33,7 @@ pub(crate) fn apply(object: &mut Value) {
         ("", "Endpoints") => endpoints(root),
         ("apps", kind) => workload::apps(kind, root),
         ("batch", kind) => workload::batch(kind, root),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(root),
+        (keys::RBAC, "RoleBinding" | "ClusterRoleBinding") => binding(root),
         ("networking.k8s.io", "NetworkPolicy") => network_policy(root),
         ("networking.k8s.io", "IngressClass") => {
             let parameters = root.get_mut("spec").and_then(|spec| spec.get_mut("parameters"));
@@ -246,15 +248,14 @@ fn endpoints(root: &mut Map<String, Value>) {
 }
 
 fn binding(root: &mut Map<String, Value>) {
-    const RBAC: &str = "rbac.authorization.k8s.io";
     if let Some(role) = map(root, "roleRef")
         && role.get("apiGroup").and_then(Value::as_str).is_none_or(str::is_empty)
     {
-        role.insert("apiGroup".to_owned(), json!(RBAC));
+        role.insert("apiGroup".to_owned(), json!(keys::RBAC));
     }
     for subject in items(root, "subjects") {
         if matches!(subject.get("kind").and_then(Value::as_str), Some("User" | "Group")) {
-            set(subject, "apiGroup", json!(RBAC));
+            set(subject, "apiGroup", json!(keys::RBAC));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Keys of the store under which those kinds are kept that the server itself knows.
+//! Kinds that the server itself knows: the keys of the store they are kept under.
 
 pub(crate) const BUDGETS: &str = "poddisruptionbudgets.policy";
 pub(crate) const CERTIFICATE_REQUESTS: &str = "certificatesigningrequests.certificates.k8s.io";
@@ -17,3 +17,6 @@ pub(crate) const ROLES: &str = "roles.rbac.authorization.k8s.io";
 pub(crate) const ROLE_BINDINGS: &str = "rolebindings.rbac.authorization.k8s.io";
 pub(crate) const SERVICES: &str = "services";
 pub(crate) const SERVICE_ACCOUNTS: &str = "serviceaccounts";
+
+/// The group of roles and their bindings.
+pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";

@@ -111,14 +111,14 @@ impl Rounds {
 
 /// How objects of a kind are named.
 fn grammar_of(resource: &Resource) -> fn(&str) -> Vec<String> {
-    if resource.group == "rbac.authorization.k8s.io"
+    if resource.group == keys::RBAC
         || &*resource.key == "apiservices.apiregistration.k8s.io"
         || Rounds::of(resource).is_late()
     {
         segment
     } else if &*resource.key == "ipaddresses.networking.k8s.io" {
         ip
-    } else if &*resource.key == "certificatesigningrequests.certificates.k8s.io" {
+    } else if &*resource.key == keys::CERTIFICATE_REQUESTS {
         |_| Vec::new()
     } else if matches!(&*resource.key, "namespaces" | "services" | "statefulsets.apps") {
         label

@@ -7,6 +7,7 @@ use super::{list, selector};
 use crate::causes::{Cause, Causes};
 use crate::fields::text;
 use crate::grammar::segment;
+use crate::keys;
 
 /// What is wrong with a Role or ClusterRole.
 pub(super) fn role(object: &Value) -> Vec<Cause> {
@@ -66,8 +67,8 @@ pub(super) fn binding(object: &Value) -> Vec<Cause> {
     let mut causes = Causes::default();
     let role = &object["roleRef"];
     let group = text(role, &["apiGroup"]);
-    if group != GROUP {
-        causes.push(Cause::not_supported("roleRef.apiGroup", &json!(group), &[GROUP]));
+    if group != keys::RBAC {
+        causes.push(Cause::not_supported("roleRef.apiGroup", &json!(group), &[keys::RBAC]));
     }
     let kinds: &[&str] =
         if object["kind"] == "RoleBinding" { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
@@ -100,10 +101,8 @@ fn subject(at: At<'_>, everywhere: bool, out: &mut Causes) {
                 out.extend(at.get("namespace").needed());
             }
         }
-        "User" | "Group" if group.text() != GROUP => out.push(group.not_supported(&[GROUP])),
+        "User" | "Group" if group.text() != keys::RBAC => out.push(group.not_supported(&[keys::RBAC])),
         "User" | "Group" => {}
         _ => out.push(kind.not_supported(&["ServiceAccount", "User", "Group"])),
     }
 }
-
-const GROUP: &str = "rbac.authorization.k8s.io";

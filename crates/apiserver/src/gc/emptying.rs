@@ -18,7 +18,7 @@ use crate::storage::{Expect, Key, Refused};
 
 /// One round of emptying a namespace that is on its way out; false when something could not be written.
 pub(crate) fn namespace(app: &App, name: &str) -> bool {
-    let key = Key::new(&Arc::from("namespaces"), "", name);
+    let key = Key::new(&Arc::from(keys::NAMESPACES), "", name);
     let Some(stored) = app.store.get(&key) else { return true };
     if !fields::is_deleting(&stored.object()) {
         return true;

@@ -26,7 +26,7 @@ fn asked(call: &Call<'_>) -> Result<(DeleteOptions, Vec<String>), Status> {
     let mut warnings = Vec::new();
     if options.propagation.is_empty() && DEPENDENTS_STAY.contains(&&*call.resource.key) {
         options.propagation = "Orphan".into();
-        if &*call.resource.key == "jobs.batch" {
+        if &*call.resource.key == crate::keys::JOBS {
             warnings.push(PODS_STAY.to_owned());
             call.tell(&warnings);
         }

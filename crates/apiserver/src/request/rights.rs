@@ -16,7 +16,7 @@ use crate::storage::Key;
 pub(crate) fn check(call: &Call<'_>, object: &Value, old: Option<&Value>) -> Result<(), Status> {
     match (&*call.resource.key, old) {
         (keys::CERTIFICATE_REQUESTS, Some(old)) => check_signer(call, old, object),
-        _ if call.resource.group != GROUP || call.resource.custom.is_some() => Ok(()),
+        _ if call.resource.group != keys::RBAC || call.resource.custom.is_some() => Ok(()),
         // Owners and finalizers are the collector's business, and grant nothing.
         (_, Some(old)) if differ_in_bonds_alone(old, object) => Ok(()),
         _ => check_grant(call, object, old),
@@ -63,14 +63,14 @@ fn granted(call: &Call<'_>, object: &Value) -> Result<Option<Vec<Value>>, Status
 fn bound(call: &Call<'_>, reference: &Value) -> Result<Option<Vec<Value>>, Status> {
     let (resource, store) = (&call.resource, &call.app.store);
     let role = fields::text(reference, &["name"]);
-    let (plural, namespace) = match reference["kind"] == "ClusterRole" {
-        true => ("clusterroles", ""),
-        false => ("roles", call.namespace.as_str()),
+    let (plural, kept_under, namespace) = match reference["kind"] == "ClusterRole" {
+        true => ("clusterroles", keys::CLUSTER_ROLES, ""),
+        false => ("roles", keys::ROLES, call.namespace.as_str()),
     };
     if may(call, "bind", plural, role) {
         return Ok(None);
     }
-    let key = Key::new(&Arc::from(format!("{plural}.{GROUP}")), namespace, role);
+    let key = Key::new(&Arc::from(kept_under), namespace, role);
     match store.get(&key) {
         Some(role) => Ok(Some(rules_of(&role.object(), store))),
         None if call.request.user.is_master() => Ok(None),
@@ -111,5 +111,3 @@ fn check_signer(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status>
     let why = format!("user not permitted to {verb} requests with signerName {signer:?}");
     Err(Status::forbidden(&call.resource.group, &call.resource.plural, &call.name, &why))
 }
-
-const GROUP: &str = "rbac.authorization.k8s.io";
