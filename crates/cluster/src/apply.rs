@@ -7,20 +7,22 @@
 //! Follows: fluxcd/pkg/ssa. Differs: the first error in the order of application is reported,
 //! not the first in time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::client::{Apply, Client, Delete, DryRun, Patch};
 use crate::drift::{self, Ignored};
 use crate::error::Error;
 use crate::known::Known;
 use crate::order::{self, Stage};
+use crate::prune::until;
 use crate::wait::{self, FailFast, Judge};
 use crate::{fields, health, prune, switches};
 
@@ -107,8 +109,8 @@ pub enum Recreate {
     All,
 }
 
-/// Is told which objects a stage consists of once all of them passed their dry run, before the first is made or changed. Fields
-/// may have been taken over by then, and objects deleted that are to be made anew.
+/// Is told which objects a stage consists of once all of them passed their dry run, or are to be made anew, before the first is
+/// made, changed or deleted. Fields may have been taken over by then.
 pub type Announce = dyn Fn(Vec<ObjectId>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync;
 
 /// Does a wait that may be long, while the objects of an apply take so many bytes.
@@ -146,8 +148,8 @@ pub struct Options {
     pub judge: Arc<Judge>,
     /// How long they get for that.
     pub stage_timeout: Duration,
-    /// How long an object that is recreated may take to go.
-    pub gone_timeout: Duration,
+    /// How long an object that is recreated may take to go, and with a second more for each object all that is sent.
+    pub timeout: Duration,
 }
 
 /// Whether the entries of field managers move to the version that is applied.
@@ -174,7 +176,7 @@ impl Default for Options {
             aside: None,
             judge: Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::now()))),
             stage_timeout: STAGE_TIMEOUT,
-            gone_timeout: STAGE_TIMEOUT,
+            timeout: STAGE_TIMEOUT,
         }
     }
 }
@@ -221,7 +223,8 @@ pub async fn stages(
     known: &Known,
 ) -> Result<Vec<Change>, Failure> {
     let mut done = Vec::with_capacity(objects.len());
-    let run = Run { client, options, known, bytes: objects.iter().map(weight).sum() };
+    let until = Mutex::new(until(options.timeout, objects.len()));
+    let run = Run { client, options, known, bytes: objects.iter().map(weight).sum(), until };
     let mut objects = objects;
     for stage in Stage::ALL {
         let (mut now, later): (Vec<_>, Vec<_>) =
@@ -268,7 +271,15 @@ struct Plan {
 
 enum What {
     Nothing(Action),
-    Write { payload: Value, action: Action },
+    Write {
+        payload: Value,
+        action: Action,
+    },
+    /// It is deleted first, if it is still this one.
+    Recreate {
+        payload: Value,
+        uid: String,
+    },
 }
 
 impl Plan {
@@ -283,23 +294,29 @@ struct Run<'a> {
     known: &'a Known,
     /// What all objects take in memory.
     bytes: u64,
+    /// When all has to be over, but for waits.
+    until: Mutex<Instant>,
 }
 
 impl Run<'_> {
     async fn stage(&self, objects: &[Value], stage: Stage) -> Result<Vec<Change>, Refusal> {
         // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
-        let tries: Vec<_> = objects.iter().map(|object| self.plan(object).boxed()).collect();
-        let plans: Vec<_> =
-            futures::stream::iter(tries).buffered(self.options.at_a_time.max(1)).collect().await;
-        let plans: Vec<Plan> = plans.into_iter().collect::<Result<_, _>>()?;
+        let tries = objects.iter().map(|object| self.in_time(object, self.plan(object)).boxed());
+        let tries = futures::stream::iter(tries.collect::<Vec<_>>());
+        // The first refusal is the last: a server that is away keeps nobody waiting for each object anew.
+        let plans: Vec<Plan> = tries.buffered(self.options.at_a_time.max(1)).try_collect().await?;
         announce(self.options, &plans).await?;
         let mut changes = Vec::with_capacity(objects.len());
         for (object, Plan { id, what }) in objects.iter().zip(plans) {
             let action = match what {
                 What::Nothing(action) => action,
                 What::Write { payload, action } => {
-                    self.write(object, &payload).await?;
+                    self.in_time(object, self.write(object, &payload)).await?;
                     action
+                }
+                What::Recreate { payload, uid } => {
+                    self.recreate(object, &payload, &id, uid).await?;
+                    Action::Created
                 }
             };
             changes.push(Change { object: id, action });
@@ -328,8 +345,27 @@ impl Run<'_> {
         self.aside(wait::until_current(self.client, &all, &self.options.judge, how)).await
     }
 
-    /// Waits as the caller wants it.
+    /// Does something with an object, unless it takes too long.
+    async fn in_time<T>(
+        &self,
+        object: &Value,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let late =
+            || Refusal::new(format!("{} apply failed: {}", object::id(object), Error::Late), &Error::Late);
+        tokio::time::timeout_at(until, work).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Waits as the caller wants it. Waits have their own ends, and who comes back from one may have to stand in line.
     async fn aside<T: Send>(&self, wait: impl Future<Output = T> + Send) -> T {
+        let began = Instant::now();
+        let done = self.wait_aside(wait).await;
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) += began.elapsed();
+        done
+    }
+
+    async fn wait_aside<T: Send>(&self, wait: impl Future<Output = T> + Send) -> T {
         let Some(aside) = &self.options.aside else { return wait.await };
         let (mut wait, mut done) = (std::pin::pin!(wait), None);
         aside(self.bytes, async { done = Some(wait.as_mut().await) }.boxed()).await;
@@ -374,7 +410,8 @@ impl Run<'_> {
                         if may_be_immutable(&error)
                             && may_recreate(self.options.recreate, &object, &live) =>
                     {
-                        self.recreate(&object, &id).await
+                        let uid = object::metadata_text(&live, "uid").to_owned();
+                        Ok(Plan { id: object::id(&live), what: What::Recreate { payload: object, uid } })
                     }
                     _ => Err(Refusal::new(refusal(&object, &error), &error)),
                 };
@@ -443,26 +480,35 @@ impl Run<'_> {
         })
     }
 
-    async fn recreate(&self, object: &Value, id: &ObjectId) -> Result<Plan, Refusal> {
-        let deleted = self.client.delete(&id.gvk, &id.namespace, &id.name, &Delete::default()).await;
-        if let Err(error) = deleted
-            && !error.is_not_found()
-        {
-            let message =
-                format!("{id} immutable field detected, failed to delete object: {}", error.chain());
-            return Err(Refusal::new(message, &error));
-        }
-        let gone = prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout);
+    async fn recreate(
+        &self,
+        object: &Value,
+        payload: &Value,
+        id: &ObjectId,
+        uid: String,
+    ) -> Result<(), Refusal> {
+        let how = Delete { uid: Some(uid), ..Delete::default() };
+        let deleted = async {
+            match self.client.delete(&id.gvk, &id.namespace, &id.name, &how).await {
+                Err(error) if !error.is_not_found() => {
+                    let why = format!("failed to delete object: {}", error.chain());
+                    Err(Refusal::new(format!("{id} immutable field detected, {why}"), &error))
+                }
+                _ => Ok(()),
+            }
+        };
+        self.in_time(object, deleted).await?;
+        let gone = prune::gone(self.client, std::slice::from_ref(id), self.options.timeout);
         if !self.aside(gone).await {
             let why = "failed to wait for object to be deleted: context deadline exceeded";
             return Err(format!("{id} immutable field detected, {why}").into());
         }
-        let tried = self
-            .send(object, DryRun::Yes)
-            .await
-            .map_err(|error| Refusal::new(refusal(object, &error), &error))?;
-        let what = What::Write { payload: object.clone(), action: Action::Created };
-        Ok(Plan { id: object::id(&tried), what })
+        let made = async {
+            let tried = self.send(payload, DryRun::Yes).await;
+            tried.map_err(|error| Refusal::new(refusal(payload, &error), &error))?;
+            self.write(object, payload).await
+        };
+        self.in_time(object, made).await
     }
 
     async fn write(&self, object: &Value, payload: &Value) -> Result<(), Refusal> {

@@ -59,6 +59,9 @@ pub enum Error {
         /// The server's address.
         address: String,
     },
+    /// The work that it belongs to took too long.
+    #[error("context deadline exceeded")]
+    Late,
     /// Nothing may be sent any more.
     #[error("the time has passed in which requests may be sent")]
     Fenced,
@@ -140,7 +143,8 @@ impl Error {
     /// The server may answer otherwise in a moment: it was not reached, was busy, or had a fault of its own.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Transport { .. } | Error::Silent { .. } | Error::Astray { .. } | Error::Answer(_) => true,
+            Error::Answer(_) => true,
+            error if error.is_about_server() => true,
             Error::Refused(status) => {
                 // An object that its schema refuses is told as a fault of the server (500).
                 let is_about_object = status.message.starts_with("failed to create typed patch object");
@@ -148,6 +152,11 @@ impl Error {
             }
             _ => false,
         }
+    }
+
+    /// Nobody was there who could have said something about the object.
+    pub(crate) fn is_about_server(&self) -> bool {
+        matches!(self, Error::Transport { .. } | Error::Silent { .. } | Error::Astray { .. } | Error::Late)
     }
 
     /// The machine-readable reason of a refusal; empty when there is none.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use crate::apply::{Action, Change, Owner};
 use crate::client::{Client, Delete};
@@ -16,14 +17,15 @@ pub struct Pruned {
     /// Each entry, in the order tried: deleted or skipped.
     pub changes: Vec<Change>,
     /// Entries that could not be deleted.
-    pub failed: Vec<Undeleted>,
+    failed: Vec<Undeleted>,
+    /// Entries that nobody tried after the server was away.
+    untried: Vec<ObjectId>,
 }
 
 /// An entry that could not be deleted.
 #[derive(Debug)]
-pub struct Undeleted {
-    /// Which one.
-    pub object: ObjectId,
+struct Undeleted {
+    object: ObjectId,
     /// What failed: looking for it or deleting it.
     what: &'static str,
     why: Error,
@@ -39,7 +41,16 @@ impl Pruned {
             .failed
             .iter()
             .map(|Undeleted { object, what, why }| format!("{object} {what} failed: {};", why.chain()));
-        Some(format!("delete failed, errors: {}", each.collect::<String>()))
+        let untried = match self.untried.len() {
+            0 => String::new(),
+            more => format!(" {more} more were not tried"),
+        };
+        Some(format!("delete failed, errors: {}{untried}", each.collect::<String>()))
+    }
+
+    /// The entries that may still be there.
+    pub fn left(&self) -> impl Iterator<Item = &ObjectId> {
+        self.failed.iter().map(|failed| &failed.object).chain(&self.untried)
     }
 
     /// Whether the server may answer otherwise in a moment.
@@ -48,19 +59,34 @@ impl Pruned {
     }
 }
 
-/// Deletes the entries in reverse order of application. An object without both owner labels, or
-/// one that asks to be kept, is skipped.
-pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner) -> Pruned {
+/// Deletes the entries in reverse order of application, for as long as they may take and a second more for each. An object
+/// without both owner labels, or one that asks to be kept, is skipped.
+pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner, timeout: Duration) -> Pruned {
+    let until = until(timeout, entries.len());
     let mut entries = entries.to_vec();
     order::sort_for_deletion(&mut entries);
+    let mut entries = entries.into_iter();
     let mut pruned = Pruned::default();
-    for entry in entries {
-        match delete_one(client, &entry, owner).await {
+    while let Some(entry) = entries.next() {
+        let done = timeout_at(until, delete_one(client, &entry, owner)).await;
+        match done.unwrap_or(Err(("delete", Error::Late))) {
             Ok(action) => pruned.changes.push(Change { object: entry, action }),
-            Err((what, why)) => pruned.failed.push(Undeleted { object: entry, what, why }),
+            Err((what, why)) => {
+                // The others would have to wait as long, and hear the same.
+                if why.is_about_server() {
+                    pruned.untried = entries.by_ref().collect();
+                }
+                pruned.failed.push(Undeleted { object: entry, what, why });
+            }
         }
     }
     pruned
+}
+
+/// When work with so many objects is to be over. Its requests may have to stand in line with those of others, and what is
+/// right for one is too little for thousands.
+pub(crate) fn until(timeout: Duration, objects: usize) -> Instant {
+    Instant::now() + timeout + Duration::from_secs(1) * u32::try_from(objects).unwrap_or(u32::MAX)
 }
 
 /// Deletes one, or says what failed and why.
@@ -98,11 +124,11 @@ async fn find(client: &Client, entry: &ObjectId) -> Result<Option<(GroupVersionK
 
 /// Waits until all deleted entries are gone; false when the time was not enough.
 pub async fn gone(client: &Client, entries: &[ObjectId], timeout: Duration) -> bool {
-    let until = tokio::time::Instant::now() + timeout;
+    let until = Instant::now() + timeout;
     let mut pause = Duration::from_millis(50);
     for entry in entries {
-        while !matches!(find(client, entry).await, Ok(None)) {
-            if tokio::time::Instant::now() + pause > until {
+        while !matches!(timeout_at(until, find(client, entry)).await, Ok(Ok(None))) {
+            if Instant::now() + pause > until {
                 return false;
             }
             tokio::time::sleep(pause).await;

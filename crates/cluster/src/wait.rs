@@ -9,7 +9,7 @@ use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use sealfast_k8s::object;
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::client::{Client, Select};
 use crate::error::Error;
@@ -56,12 +56,12 @@ pub async fn until_current(
     options: Options,
 ) -> Result<(), String> {
     let until = Instant::now() + options.timeout;
-    placed(client, objects).await?;
+    timeout_at(until, placed(client, objects)).await.unwrap_or(Ok(()))?;
     let mut pause = FIRST_PAUSE;
     // Those that were current are looked at again only once all others are, too.
     let mut wanted: Vec<ObjectId> = objects.to_vec();
     loop {
-        let mut seen = look(client, &wanted, judge, &options.passing).await;
+        let mut seen = look(client, &wanted, judge, &options.passing, until).await;
         let looked_at_all = wanted.len() == objects.len();
         seen.retain(|(_, status)| *status != Ok(Status::Current));
         if seen.is_empty() && !looked_at_all {
@@ -120,20 +120,19 @@ async fn look(
     objects: &[ObjectId],
     judge: &Arc<Judge>,
     passing: &[ObjectId],
+    until: Instant,
 ) -> Vec<(ObjectId, Judged)> {
+    let look = |object| async move {
+        let seen = timeout_at(until, look_at(client, object, judge, passing)).await;
+        (object.clone(), seen.unwrap_or_else(|_| Err(Error::Late.to_string())))
+    };
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
-    let looks: Vec<_> =
-        objects.iter().map(|object| look_at(client, object, judge, passing).boxed()).collect();
+    let looks: Vec<_> = objects.iter().map(|object| look(object).boxed()).collect();
     futures::stream::iter(looks).buffered(AT_A_TIME).collect().await
 }
 
-async fn look_at(
-    client: &Client,
-    object: &ObjectId,
-    judge: &Arc<Judge>,
-    passing: &[ObjectId],
-) -> (ObjectId, Judged) {
-    let status = match read(client, object).await {
+async fn look_at(client: &Client, object: &ObjectId, judge: &Arc<Judge>, passing: &[ObjectId]) -> Judged {
+    match read(client, object).await {
         Ok(live) => {
             let judge = Arc::clone(judge);
             let place = JUDGING.acquire().await;
@@ -155,8 +154,7 @@ async fn look_at(
             Err(format!("no matches for kind \"{kind}\" in group \"{group}\""))
         }
         Err(error) => Err(error.chain()),
-    };
-    (object.clone(), status)
+    }
 }
 
 fn same(one: &ObjectId, other: &ObjectId) -> bool {

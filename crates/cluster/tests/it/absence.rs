@@ -1,5 +1,7 @@
 //! Whose word that something is not there is taken.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use sealfast_cluster::apply::{Action, Owner};
 use sealfast_cluster::client::{Delete, Patch};
@@ -18,7 +20,7 @@ fn widgets() -> GroupVersionKind {
 async fn pruned(server: &Scripted, gvk: GroupVersionKind) -> Pruned {
     let entry = ObjectId { gvk, namespace: "ns".into(), name: "a".into() };
     let owner = Owner { name: "app".into(), namespace: "ns".into() };
-    prune::delete(&server.client, &[entry], &owner).await
+    prune::delete(&server.client, &[entry], &owner, Duration::from_secs(60)).await
 }
 
 #[tokio::test]

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
+use futures::FutureExt as _;
 use sealfast_cluster::apply::{self, Action, Change, Migrate, Options, Owner, Recreate};
 use sealfast_cluster::client::{Client, Patch};
+use sealfast_cluster::error::Error;
 use sealfast_cluster::known::Known;
 use sealfast_cluster::wait::{self, FailFast};
 use sealfast_cluster::{health, prune};
+use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
 
@@ -139,6 +142,34 @@ async fn what_cannot_change_is_recreated_when_that_is_asked_for() -> Result<()> 
 }
 
 #[tokio::test]
+async fn nothing_is_deleted_to_be_made_anew_in_a_stage_that_is_refused() -> Result<()> {
+    let house = House::new().await?;
+    let fixed = |value: &str| {
+        let mut map = config_map("a", json!({"k": value}));
+        map["immutable"] = true.into();
+        map
+    };
+    apply(&house.client, vec![fixed("1")], &Options::default()).await?;
+    let before = house.client.get(&core("ConfigMap"), "default", "a").await?;
+    let all = Options { recreate: Recreate::All, ..Options::default() };
+    let refused = apply(&house.client, vec![fixed("2"), config_map("Bad_Name", json!({}))], &all).await;
+    ensure!(refused.is_err_and(|error| error.to_string().starts_with("ConfigMap/default/Bad_Name dry-run")));
+    // Nor when nobody takes note of it.
+    let announce = |objects: Vec<ObjectId>| {
+        async move { Err(Error::Incomplete { field: if objects.len() == 1 { "one" } else { "other" } }) }
+            .boxed()
+    };
+    let unnoted = Options { announce: Some(Arc::new(announce)), ..all.clone() };
+    let refused = apply(&house.client, vec![fixed("2")], &unnoted).await;
+    ensure!(refused.is_err_and(|error| error.to_string().ends_with("object has no `one`")));
+    ensure!(house.client.get(&core("ConfigMap"), "default", "a").await? == before);
+    let done = apply(&house.client, vec![fixed("2"), config_map("b", json!({}))], &all).await?;
+    ensure!(actions(&done) == [Action::Created; 2]);
+    ensure!(house.client.get(&core("ConfigMap"), "default", "a").await?["data"] == json!({"k": "2"}));
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_recreated_is_waited_for_until_it_is_gone() -> Result<()> {
     let house = House::new().await?;
     let fixed = |value: &str| {
@@ -149,11 +180,11 @@ async fn what_is_recreated_is_waited_for_until_it_is_gone() -> Result<()> {
     };
     apply(&house.client, vec![fixed("1")], &Options::default()).await?;
     let hasty =
-        Options { recreate: Recreate::All, gone_timeout: Duration::from_millis(200), ..Options::default() };
+        Options { recreate: Recreate::All, timeout: Duration::from_millis(200), ..Options::default() };
     let refused = apply(&house.client, vec![fixed("2")], &hasty).await;
     let expected = "ConfigMap/default/a immutable field detected, failed to wait for object to be deleted: context deadline exceeded";
     ensure!(refused.is_err_and(|error| error.to_string() == expected));
-    let patient = Options { gone_timeout: Duration::from_secs(60), ..hasty };
+    let patient = Options { timeout: Duration::from_secs(60), ..hasty };
     let freed = async {
         let body = json!({"metadata": {"finalizers": null}});
         let patch = Patch::Merge(&body);
@@ -205,7 +236,7 @@ async fn pruning_takes_what_is_ours_and_not_kept() -> Result<()> {
     object::set_annotation(&mut objects[1], "kustomize.toolkit.fluxcd.io/prune", "disabled");
     let ids: Vec<_> = objects.iter().map(object::id).collect();
     apply(&house.client, objects, &Options::default()).await?;
-    let pruned = prune::delete(&house.client, &ids, &owner).await;
+    let pruned = prune::delete(&house.client, &ids, &owner, Duration::from_secs(60)).await;
     ensure!(pruned.message().is_none());
     let told: Vec<String> = pruned.changes.iter().map(ToString::to_string).collect();
     ensure!(
@@ -348,7 +379,7 @@ async fn a_wait_tells_why_it_does_not_know() -> Result<()> {
     };
     apply(&house.client, vec![config_map("x", json!({}))], &Options::default()).await?;
     let told =
-        async |ids: &[sealfast_k8s::id::ObjectId], broken: bool| {
+        async |ids: &[ObjectId], broken: bool| {
             let judge: Arc<wait::Judge> = Arc::new(move |_: &Value| {
                 if broken { Err("no such key: phase".to_owned()) } else { Ok(health::Status::Current) }
             });

@@ -3,10 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use sealfast_cluster::apply::{self, Failure, Options, Owner};
 use sealfast_cluster::client::Fence;
 use sealfast_cluster::error::Error;
-use serde_json::json;
+use sealfast_cluster::health::Status;
+use sealfast_cluster::known::Known;
+use sealfast_cluster::prune;
+use sealfast_cluster::wait::{self, FailFast};
+use sealfast_k8s::id::ObjectId;
+use sealfast_k8s::object;
+use serde_json::{Value, json};
 
 use crate::house::{config_map, core};
 use crate::scripted::{Said, Scripted};
@@ -59,5 +66,66 @@ async fn what_waits_for_a_busy_server_is_not_sent_behind_a_fence() -> Result<()>
     let refused = fenced.create(&config_map("a", json!({})), "test").await;
     ensure!(matches!(refused, Err(Error::Fenced)), "{refused:?}");
     ensure!(server.asked().len() == 2, "{:?}", server.asked());
+    Ok(())
+}
+
+const SHORT: Duration = Duration::from_millis(300);
+
+fn objects(count: usize) -> Vec<Value> {
+    (0..count).map(|number| config_map(&format!("m{number:03}"), json!({}))).collect()
+}
+
+/// What comes of an apply that nobody can finish.
+async fn failed(server: &Scripted, objects: Vec<Value>) -> Result<Failure> {
+    let options = Options { timeout: SHORT, ..Options::default() };
+    let done = apply::stages(&server.client, objects, &options, &Known::default()).await;
+    done.err().context("it cannot be done")
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_given_up() -> Result<()> {
+    let server = Scripted::start(|asked| match asked {
+        "GET /api/v1" => maps(),
+        _ => Said::missing("m000").after(Duration::from_secs(20)),
+    })
+    .await?;
+    let began = Instant::now();
+    let failure = failed(&server, objects(1)).await?;
+    ensure!(failure.message == "ConfigMap/default/m000 apply failed: context deadline exceeded");
+    ensure!(failure.transient);
+    let ids: Vec<ObjectId> = objects(20).iter().map(object::id).collect();
+    let owner = Owner { name: "app".into(), namespace: "default".into() };
+    let pruned = prune::delete(&server.client, &ids[..2], &owner, SHORT).await;
+    let told = "delete failed, errors: ConfigMap/default/m001 delete failed: context deadline exceeded; 1 more were not tried";
+    ensure!(pruned.message().as_deref() == Some(told), "{:?}", pruned.message());
+    ensure!(pruned.is_transient() && pruned.left().count() == 2);
+    ensure!(!prune::gone(&server.client, &ids[..1], SHORT).await);
+    let judge: Arc<wait::Judge> = Arc::new(|_: &Value| Ok(Status::Current));
+    let options =
+        wait::Options { timeout: SHORT, longest_pause: SHORT, fail_fast: FailFast::Yes, passing: Vec::new() };
+    let waited = wait::until_current(&server.client, &ids, &judge, options).await;
+    let told = "timeout waiting for: [ConfigMap/default/m000 status: 'Unknown': context deadline exceeded, ";
+    ensure!(waited.as_ref().is_err_and(|message| message.starts_with(told)), "{waited:?}");
+    ensure!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_asked_for_few_of_many_objects() -> Result<()> {
+    let server = Scripted::start(|asked| match asked {
+        "GET /api/v1" => maps(),
+        _ => Said::refused(503, "ServiceUnavailable"),
+    })
+    .await?;
+    let failure = failed(&server, objects(100)).await?;
+    ensure!(failure.transient && failure.message == "ConfigMap/default/m000 could not be read: out of order");
+    ensure!(server.asked().len() < 20, "{}", server.asked().len());
+    let away = Scripted::start(|_| Said::new(404, "no server")).await?;
+    let ids: Vec<ObjectId> = objects(100).iter().map(object::id).collect();
+    let owner = Owner { name: "app".into(), namespace: "default".into() };
+    let pruned = prune::delete(&away.client, &ids, &owner, Duration::from_secs(60)).await;
+    let told = pruned.message().unwrap_or_default();
+    ensure!(told.ends_with("it may be no API server; 99 more were not tried"), "{told}");
+    ensure!(pruned.left().count() == 100 && away.asked().len() < 20, "{}", away.asked().len());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A server that answers as a test wants it, and notes what it is asked.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use sealfast_cluster::client::Client;
@@ -23,11 +24,17 @@ pub(crate) struct Said {
     /// Lines of the head, each with its end.
     head: &'static str,
     body: String,
+    after: Duration,
 }
 
 impl Said {
     pub(crate) fn new(code: u16, body: impl ToString) -> Said {
-        Said { code, head: "", body: body.to_string() }
+        Said { code, head: "", body: body.to_string(), after: Duration::ZERO }
+    }
+
+    /// The same, so much later.
+    pub(crate) fn after(self, after: Duration) -> Said {
+        Said { after, ..self }
     }
 
     pub(crate) fn with(self, head: &'static str) -> Said {
@@ -108,8 +115,9 @@ async fn one(
     }
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
-    let Said { code, head, body } = answer(&line);
+    let Said { code, head, body, after } = answer(&line);
     noted.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    tokio::time::sleep(after).await;
     let length = body.len();
     let head = format!("HTTP/1.1 {code} x\r\n{head}content-length: {length}\r\nconnection: close\r\n\r\n");
     stream.write_all((head + &body).as_bytes()).await

@@ -186,7 +186,7 @@ pub async fn apply(
         announce: Some(claims.announced()),
         aside: Some(Arc::clone(place)),
         judge: Arc::new(move |live: &Value| health.judge(live, clock.now())),
-        gone_timeout: Times::of(&typed.spec).timeout,
+        timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()
     };
     let passing = wait::passing(&prepared.0);

@@ -29,7 +29,7 @@ impl Run<'_> {
             return Ok(());
         };
         if let Some(inventory) = &mut self.report.status.inventory {
-            inventory.entries.extend(pruned.failed.iter().map(|failed| Entry::of(&failed.object)));
+            inventory.entries.extend(pruned.left().map(Entry::of));
         }
         let failure = Failure::new(Reason::PruneFailed, message).hint(
             "what is named here is no longer in the source and is still in the cluster: give the account that the Kustomization acts as the right to delete it, or `kubectl describe` it to see what holds it",
@@ -58,6 +58,8 @@ impl Run<'_> {
         if wanted.is_empty() {
             return Pruned::default();
         }
-        at(&self.turn, &self.typed, prune::delete(&acting.client, wanted, &apply::owner(&self.typed))).await
+        let owner = apply::owner(&self.typed);
+        let deleting = prune::delete(&acting.client, wanted, &owner, self.times.timeout);
+        at(&self.turn, &self.typed, deleting).await
     }
 }
