@@ -1,9 +1,8 @@
 //! What requests and tasks share: the store, what is served, room for clients.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::addresses::Pool;
 use crate::auth::Auth;
@@ -31,8 +30,12 @@ pub(crate) struct App {
     pub answers: Room,
     /// Events that nobody has taken yet, in units of 1 KiB.
     pub events: Room,
+    /// Lists that are being written, in units of 1 KiB.
+    pub texts: Room,
     /// Turns of requests that take long.
-    pub aside: Arc<Semaphore>,
+    pub aside: Room,
+    /// Turns of those that want a document about all kinds.
+    pub documents: Room,
     pub sync: Sync,
     /// How far the journal is on the disk.
     pub flushed: watch::Sender<Flushed>,
@@ -74,7 +77,9 @@ impl App {
             bodies: Bodies::new(),
             answers: Room::new(ANSWERS, ANSWERS / 4),
             events: Room::new(EVENTS, EVENTS / 4),
-            aside: Arc::new(Semaphore::new(ASIDE)),
+            texts: Room::new(ANSWERS, ANSWERS / 4),
+            aside: Room::new(ASIDE, ASIDE / 2),
+            documents: Room::new(DOCUMENTS, 1),
             sync: options.sync,
             flushed: watch::channel(Flushed::default()).0,
             addresses: Pool::default(),
@@ -110,3 +115,5 @@ const ANSWERS: usize = 128 << 10;
 const EVENTS: usize = 128 << 10;
 /// Requests that take long and are served at the same time.
 const ASIDE: usize = 8;
+/// Documents about all kinds that are made at the same time.
+const DOCUMENTS: usize = 2;

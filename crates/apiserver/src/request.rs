@@ -23,6 +23,8 @@ use crate::auth::Attributes;
 use crate::call::Call;
 use crate::go_text;
 use crate::http::{Answer, Form, Request, ResourcePath};
+use crate::kinds::Resource;
+use crate::select::Selection;
 use crate::status_error::Status;
 
 /// The verb that RBAC knows a request by; `name` is empty for collections.
@@ -39,6 +41,26 @@ fn verb(request: &Request, name: &str) -> &'static str {
         "DELETE" => "deletecollection",
         _ => "",
     }
+}
+
+/// Whether a read, of one object or a collection, looks into what is stored instead of copying it.
+pub(crate) fn reads_inside(request: &Request, resource: &Resource, named: bool) -> bool {
+    if !named && request.query.flag("watch") {
+        return false;
+    }
+    let accepted: Vec<&str> = request
+        .headers
+        .get_all(http::header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let is_shaped = accepted.iter().any(|text| text.contains("as=Table") || text.contains("yaml"));
+    let selected = request.query.text("fieldSelector");
+    let selects_inside = || {
+        let selection = Selection::parse("", selected, resource);
+        selection.is_ok_and(|selection| !selection.looks_at_marks_alone())
+    };
+    is_shaped || resource.shown_as_kept.is_none() || (!named && !selected.is_empty() && selects_inside())
 }
 
 /// What RBAC is asked about a request.
@@ -239,5 +261,38 @@ fn unserved(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
         }
         _ if call.resource.custom.is_some() => Err(call.not_found()),
         _ => Err(Status::no_resource()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{ACCEPT, HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::http::Query;
+
+    #[test]
+    fn what_only_copies_does_not_read_inside() {
+        let kinds = crate::kinds::Registry::new().current();
+        let pods = kinds.resource("", "v1", "pods").expect("they are known");
+        let reads = |query: &str, accept: &'static str, named: bool| {
+            let request = Request {
+                method: http::Method::GET,
+                path: String::new(),
+                query: Query::parse(query),
+                headers: HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]),
+                body: Default::default(),
+                user: Default::default(),
+                unread: Default::default(),
+            };
+            reads_inside(&request, pods, named)
+        };
+        let (json, table) =
+            ("application/json", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
+        assert!(!reads("limit=5&labelSelector=a%3Db", json, false) && !reads("", json, true));
+        assert!(!reads("fieldSelector=metadata.name%3Da", json, false));
+        assert!(reads("fieldSelector=spec.nodeName%3Da", json, false));
+        assert!(reads("", table, false) && reads("", table, true) && reads("", "application/yaml", false));
+        assert!(!reads("watch=1", table, false), "a watch takes one after another");
     }
 }

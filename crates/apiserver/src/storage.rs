@@ -211,6 +211,16 @@ impl Store {
         Listing { revision: inner.revision, items }
     }
 
+    /// Whether the objects of a resource, of one namespace when given, have more bytes than these together.
+    pub(crate) fn holds_more(&self, resource: &Arc<str>, namespace: Option<&str>, bytes: usize) -> bool {
+        let inner = self.inner.read();
+        let mut sum = 0;
+        inner.range(resource, namespace, None).any(|(_, stored)| {
+            sum += stored.size();
+            sum > bytes
+        })
+    }
+
     /// The objects of a resource as values, which are kept until one of them is written. For few and small ones.
     pub(crate) fn parsed(&self, resource: &'static str) -> Parsed {
         let mut kept = self.parsed.lock();

@@ -16,7 +16,9 @@ use crate::kinds::Resource;
 /// The Table of one object.
 pub(crate) fn of_one(resource: &Resource, version: &str, object: &Value, policy: &str) -> Value {
     let metadata = json!({"resourceVersion": fields::meta(object, "resourceVersion")});
-    of_list(resource, version, metadata, std::slice::from_ref(object), policy)
+    let mut table = without_rows(resource, version, metadata);
+    table["rows"] = json!([row(resource, version, object, policy)]);
+    table
 }
 
 /// The Table of a Scale, which is the same for every kind that has one.
@@ -40,15 +42,8 @@ pub(crate) fn of_scale(version: &str, scale: &Value) -> Value {
     })
 }
 
-/// The Table of a list; `policy` is `includeObject`.
-pub(crate) fn of_list(
-    resource: &Resource,
-    version: &str,
-    metadata: Value,
-    items: &[Value],
-    policy: &str,
-) -> Value {
-    let rows: Vec<Value> = items.iter().map(|item| row(resource, version, item, policy)).collect();
+/// The Table of a list, to which its rows are added.
+pub(crate) fn without_rows(resource: &Resource, version: &str, metadata: Value) -> Value {
     let mut metadata = metadata;
     if let Some(map) = metadata.as_object_mut()
         && map.get("continue") == Some(&json!(""))
@@ -57,7 +52,7 @@ pub(crate) fn of_list(
     }
     json!({
         "kind": "Table", "apiVersion": version, "metadata": metadata,
-        "columnDefinitions": columns(resource), "rows": rows,
+        "columnDefinitions": columns(resource),
     })
 }
 
@@ -77,7 +72,8 @@ fn columns(resource: &Resource) -> Vec<Value> {
     resource.columns.iter().map(column).collect()
 }
 
-fn row(resource: &Resource, version: &str, item: &Value, policy: &str) -> Value {
+/// The row of an object; `policy` is `includeObject`.
+pub(crate) fn row(resource: &Resource, version: &str, item: &Value, policy: &str) -> Value {
     let mut row = json!({"cells": cells(resource, item)});
     match policy {
         "None" => row["object"] = Value::Null,

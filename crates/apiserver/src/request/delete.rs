@@ -63,15 +63,15 @@ pub(crate) async fn collection(call: &Call<'_>) -> Result<Answer, Status> {
     let (metadata, chosen) = super::list::chosen(call).await?;
     let selection = super::list::selection(call)?;
     let (options, warnings) = asked(call)?;
-    let mut shown = Vec::new();
+    let mut deleted = Vec::new();
     for stored in chosen {
-        let object = stored.object();
-        let key = Key::new(&call.resource.key, fields::meta(&object, "namespace"), fields::name(&object));
-        if delete_chosen(call, &key, stored, &selection, &options)? {
-            shown.push(call.shown(object));
+        let marks = stored.marks();
+        let key = Key::new(&call.resource.key, &marks.namespace, &marks.name);
+        if delete_chosen(call, &key, stored.clone(), &selection, &options)? {
+            deleted.push(stored);
         }
     }
-    Ok(super::list::shaped(call, metadata, shown).warned(warnings))
+    Ok(super::list::shaped(call, metadata, &deleted).await.warned(warnings))
 }
 
 /// Deletes one object that was chosen; false when it went or is chosen no more by the time its turn comes.

@@ -10,17 +10,17 @@ use super::parts::Parts;
 use crate::call::Call;
 use crate::causes::Cause;
 use crate::fields;
-use crate::http::{Answer, Encoding, Form, Query};
+use crate::http::{Answer, Content, Encoding, Form, Query};
 use crate::select::Selection;
 use crate::show::{selects, write_json};
 use crate::status_error::{Details, Status};
-use crate::storage::{Listing, Stored};
+use crate::storage::{Listing, Store, Stored};
 use crate::table;
 
 /// The list of a collection.
 pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
     let (metadata, chosen) = chosen(call).await?;
-    Ok(listed(call, metadata, chosen))
+    Ok(listed(call, metadata, chosen).await)
 }
 
 /// The metadata of the list that a query asks for, and its objects.
@@ -62,10 +62,10 @@ pub(crate) fn selection(call: &Call<'_>) -> Result<Selection, Status> {
 }
 
 /// A list of stored objects, in the form asked for.
-fn listed(call: &Call<'_>, metadata: Value, chosen: Vec<Stored>) -> Answer {
+async fn listed(call: &Call<'_>, metadata: Value, chosen: Vec<Stored>) -> Answer {
     let resource = &call.resource;
     if call.encoding == Encoding::Yaml || matches!(call.form, Form::Table(_)) {
-        return shaped(call, metadata, chosen.iter().map(|stored| call.shown(stored.object())).collect());
+        return shaped(call, metadata, &chosen).await;
     }
     let partial = call.form == Form::Partial;
     let (kind, version, metadata) = if partial {
@@ -79,26 +79,60 @@ fn listed(call: &Call<'_>, metadata: Value, chosen: Vec<Stored>) -> Answer {
     Parts::of(resource, partial, text, chosen).answer()
 }
 
-/// A list answer in the form asked for.
-pub(crate) fn shaped(call: &Call<'_>, metadata: Value, items: Vec<Value>) -> Answer {
+/// A list answer in the form asked for, of objects that are read one after another: read, they are many times larger.
+pub(crate) async fn shaped(call: &Call<'_>, metadata: Value, chosen: &[Stored]) -> Answer {
+    let bytes: usize = chosen.iter().map(Stored::size).sum();
+    // Until the text is complete nobody else counts it.
+    let _room = call.app.texts.take(&call.request.user.name, bytes.div_ceil(1 << 10)).await;
     let resource = &call.resource;
-    let value = match call.form {
+    let items = chosen.iter().map(|stored| call.shown(stored.object()));
+    let of = |kind: &str, version: &str, metadata: Value| json!({"kind": kind, "apiVersion": version, "metadata": metadata});
+    match call.form {
         Form::Table(version) => {
             let policy = call.request.query.text("includeObject");
-            table::of_list(resource, version, metadata, &items, policy)
+            let rows = items.map(|item| table::row(resource, version, &item, policy));
+            filled(call.encoding, table::without_rows(resource, version, metadata), "rows", rows)
         }
         Form::Partial | Form::PartialList => {
-            let metadata = without_empty_continue(metadata);
-            let items: Vec<Value> = items.iter().map(crate::show::partial).collect();
-            json!({"kind": PARTIAL_LIST, "apiVersion": PARTIAL_VERSION, "metadata": metadata, "items": items})
+            let list = of(PARTIAL_LIST, PARTIAL_VERSION, without_empty_continue(metadata));
+            filled(call.encoding, list, "items", items.map(|item| crate::show::partial(&item)))
         }
         Form::Object | Form::Discovery(_) => {
-            let items: Vec<Value> =
-                if resource.custom.is_some() { items } else { items.into_iter().map(bare).collect() };
-            json!({"kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": metadata, "items": items})
+            let list = of(&resource.list_kind, &resource.api_version(), metadata);
+            let is_custom = resource.custom.is_some();
+            filled(call.encoding, list, "items", items.map(|item| if is_custom { item } else { bare(item) }))
         }
-    };
-    call.encoded(200, value)
+    }
+}
+
+/// An answer with a list to which items are added as text one after another.
+fn filled(encoding: Encoding, mut list: Value, key: &str, items: impl Iterator<Item = Value>) -> Answer {
+    let mut items = items.peekable();
+    if encoding == Encoding::Yaml {
+        let mark = items.peek().map(|_| ITEMS);
+        list[key] = mark.into_iter().collect();
+        let text = sealfast_yaml::json::to_yaml(&list);
+        // Only the list itself begins a line so: all else stands further to the right.
+        let (mut text, rest) = match text.split_once(&format!("\n- {ITEMS}\n")) {
+            Some((before, behind)) => (format!("{before}\n"), behind),
+            None => (text.clone(), ""),
+        };
+        items.for_each(|item| text.push_str(&sealfast_yaml::json::to_yaml(&json!([item]))));
+        text.push_str(rest);
+        return Answer { content: Content::Yaml(text), ..Answer::json(200, Value::Null) };
+    }
+    list[key] = json!([]);
+    let mut text = Vec::new();
+    write_json(&list, &mut text);
+    text.truncate(text.len() - "]}".len());
+    while let Some(item) = items.next() {
+        write_json(&item, &mut text);
+        if items.peek().is_some() {
+            text.push(b',');
+        }
+    }
+    text.extend_from_slice(b"]}");
+    Answer::json_text(200, text)
 }
 
 fn without_empty_continue(mut metadata: Value) -> Value {
@@ -169,7 +203,7 @@ async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status
         return Ok(store.list(key, namespace));
     }
     let wanted = version_number(version)?;
-    reach(call, wanted).await?;
+    reach(store, wanted).await?;
     if !exact {
         return Ok(store.list(key, namespace));
     }
@@ -193,15 +227,14 @@ pub(crate) fn unreadable(version: &str) -> String {
 }
 
 /// Waits up to three seconds until the store has reached a version.
-pub(crate) async fn reach(call: &Call<'_>, wanted: u64) -> Result<(), Status> {
-    let mut latest = call.app.store.subscribe();
+pub(crate) async fn reach(store: &Store, wanted: u64) -> Result<(), Status> {
+    let mut latest = store.subscribe();
     let reached = latest.wait_for(|revision| *revision >= wanted);
     let done = tokio::time::timeout(Duration::from_secs(3), reached).await.is_ok_and(|done| done.is_ok());
     if done {
         return Ok(());
     }
-    let message =
-        format!("Timeout: Too large resource version: {wanted}, current: {}", call.app.store.revision());
+    let message = format!("Timeout: Too large resource version: {wanted}, current: {}", store.revision());
     let cause = Cause {
         reason: "ResourceVersionTooLarge",
         message: "Too large resource version".into(),
@@ -247,5 +280,31 @@ fn version_match(query: &Query, continues: bool) -> Result<bool, Status> {
 /// Stands for the state that there is when the rest of a list is asked for.
 const LATEST: u64 = u64::MAX;
 const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+/// Stands in YAML where items come.
+const ITEMS: &str = "items";
 const PARTIAL_LIST: &str = "PartialObjectMetadataList";
 const PARTIAL_VERSION: &str = "meta.k8s.io/v1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(encoding: Encoding, items: &[Value]) -> String {
+        let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"note": "a\n- items\n- items\n"}});
+        match filled(encoding, list, "items", items.iter().cloned()).content {
+            Content::Yaml(text) => text,
+            Content::Bytes { bytes, .. } => String::from_utf8_lossy(&bytes).into_owned(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn items_one_after_another_make_the_list_as_a_whole() {
+        let one = json!({"b": {"list": [1, {"c": []}], "text": "a\nb\n", "long": "word ".repeat(40)}, "a": "items"});
+        for items in [vec![], vec![one.clone()], vec![one.clone(), json!({}), one]] {
+            let whole = json!({"kind": "List", "apiVersion": "v1", "metadata": {"note": "a\n- items\n- items\n"}, "items": items});
+            assert_eq!(text(Encoding::Json, &items), format!("{whole}\n"));
+            assert_eq!(text(Encoding::Yaml, &items), sealfast_yaml::json::to_yaml(&whole));
+        }
+    }
+}

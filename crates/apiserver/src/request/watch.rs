@@ -47,7 +47,7 @@ pub(crate) async fn start(call: &Call<'_>) -> Result<Answer, Status> {
     check_initial(query)?;
     if initial && version > 0 {
         // Not older than that.
-        reach(call, version).await?;
+        reach(&call.app.store, version).await?;
     }
     let seconds = timeout
         .filter(|&seconds| seconds > 0)

@@ -23,10 +23,12 @@ use crate::app::App;
 use crate::auth::{self, Attributes};
 use crate::http::{Answer, Body, Content, Query, Request, ResourcePath, Route, route};
 use crate::metrics::Series;
-use crate::room::{Bodies, Place};
+use crate::request::list::reach;
+use crate::room::{Bodies, Place, Room};
 use crate::seats::{Guest, Guests, Visit};
 use crate::status_error::Status;
-use crate::{discovery, openapi, request};
+use crate::storage::Key;
+use crate::{discovery, keys, openapi, request};
 
 /// Accepts connections until the server stops.
 pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAcceptor) {
@@ -174,7 +176,8 @@ async fn answer(
         Route::Discovery(parts) => discovery::serve(app, &request, parts),
         Route::Other if request.path.starts_with("/openapi/") => {
             let of = Arc::clone(app);
-            aside(app, room, async move { other(&of, &request) }).await
+            let user = request.user.name.clone();
+            aside(&app.documents, &user, room, async move { other(&of, &request) }).await
         }
         Route::Other => Ok(other(app, &request)),
         Route::Malformed => Ok(Answer::text(400, "400 Bad Request")),
@@ -189,10 +192,12 @@ async fn of_resource(
     room: Vec<Place>,
 ) -> Result<Answer, Status> {
     let since = std::time::Instant::now();
-    let answer = match takes_long(app, request, path) {
+    let is_long = takes_long(app, request, path) && is_due(app, request).await;
+    let answer = match is_long {
         true => {
-            let (of, request, path) = (Arc::clone(app), Arc::clone(request), path.clone());
-            aside(app, room, async move { request::serve(&of, &request, &path).await }).await?
+            let (of, at, path) = (Arc::clone(app), Arc::clone(request), path.clone());
+            let serving = async move { request::serve(&of, &at, &path).await };
+            aside(&app.aside, &request.user.name, room, serving).await?
         }
         false => {
             let _room = room;
@@ -214,27 +219,46 @@ fn is_served(app: &App, path: &ResourcePath) -> bool {
     })
 }
 
-/// What may keep a thread busy for more than some milliseconds: large bodies, whole collections, and rules of definitions.
+/// What may keep a thread busy for more than some milliseconds: large bodies and changes of large objects, whole
+/// collections, rules of definitions, and reads in which much is not only copied.
 fn takes_long(app: &App, request: &Request, path: &ResourcePath) -> bool {
-    let has_rules = || {
-        let kinds = app.kinds.current();
-        let found = kinds.resource(&path.group, &path.version, &path.resource);
-        found.is_some_and(|found| found.shape.has_rules())
+    let kinds = app.kinds.current();
+    let Some(resource) = kinds.resource(&path.group, &path.version, &path.resource) else { return false };
+    let namespace = path.namespace.as_deref();
+    let is_large = || match &path.name {
+        Some(name) => {
+            let key = Key::new(&resource.key, namespace.unwrap_or_default(), name);
+            app.store.get(&key).is_some_and(|stored| stored.size() > LARGE)
+        }
+        None => app.store.holds_more(&resource.key, namespace, LARGE),
     };
-    // A read may wait until others have written.
-    let writes = !matches!(request.method, http::Method::GET | http::Method::HEAD);
+    if matches!(request.method, http::Method::GET | http::Method::HEAD) {
+        return request::reads_inside(request, resource, path.name.is_some()) && is_large();
+    }
     let deletes_all = request.method == http::Method::DELETE && path.name.is_none();
-    writes && (request.body.len() > LARGE || deletes_all || (!request.body.is_empty() && has_rules()))
+    let has_rules = || resource.shape.has_rules() || *resource.key == *keys::DEFINITIONS;
+    request.body.len() > LARGE
+        || deletes_all
+        || (!request.body.is_empty() && has_rules())
+        || (path.name.is_some() && is_large())
+}
+
+/// Waits for the version that a read asks for: nobody keeps a turn while he waits until others have written. False
+/// when it does not come, so that the read is refused.
+async fn is_due(app: &App, request: &Request) -> bool {
+    match request.query.text("resourceVersion").parse() {
+        Ok(wanted) if request.method == http::Method::GET => reach(&app.store, wanted).await.is_ok(),
+        _ => true,
+    }
 }
 
 /// Serves a request on a thread of its own, so that others do not wait for it. The room of its body goes along: the
 /// work is done to its end, also when nobody waits for the answer any more.
-async fn aside<F>(app: &App, room: Vec<Place>, serving: F) -> Result<Answer, Status>
+async fn aside<F>(turns: &Room, user: &str, room: Vec<Place>, serving: F) -> Result<Answer, Status>
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    let ended = |_| Status::internal(UNSERVED);
-    let turn = Arc::clone(&app.aside).acquire_owned().await.map_err(ended)?;
+    let turn = turns.take(user, 1).await.ok_or_else(|| Status::internal(UNSERVED))?;
     let runtime = tokio::runtime::Handle::current();
     let serving = tokio::task::spawn_blocking(move || {
         let _held = (room, turn);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealfast_apiserver::server::{Limits, Options, Running, start};
+use sealfast_apiserver::server::{Limits, Options, Running, Sync, start};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -17,6 +17,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::client::Client;
+use crate::killed::Server;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_that_do_not_end_are_cut_off() -> anyhow::Result<()> {
@@ -350,6 +351,33 @@ async fn objects_full_of_faults_are_told_of_in_part() -> anyhow::Result<()> {
         assert!(last.contains("there may be more faults"), "case {at}: {last}");
     }
     running.stop().await;
+    Ok(())
+}
+
+/// Lists whose objects are read, each many times as large as its text, read one after another.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_a_table_are_not_in_memory_together() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let server = Server::spawn_with(dir.path(), Sync::Second)?;
+    let client = Client::by(&server.kubeconfig().await?)?;
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(client.call("POST", definitions, Some(free_form())).await?.0, 201);
+    let path = "/apis/deep.example.com/v1/namespaces/default/frees";
+    for number in 0..16 {
+        let object = json!({
+            "apiVersion": "deep.example.com/v1", "kind": "Free", "metadata": {"name": format!("f{number}")},
+            "spec": {"list": vec![0; 150_000]},
+        });
+        assert_eq!(client.call("POST", path, Some(object)).await?.0, 201);
+    }
+    let before = server.most_memory()?;
+    let table = client.accept(path, "application/json;as=Table;v=v1;g=meta.k8s.io").await?;
+    let table: Value = serde_json::from_str(&table.text().await?)?;
+    assert_eq!(table["rows"].as_array().map(Vec::len), Some(16));
+    let selected = client.open(&format!("{path}?fieldSelector=metadata.name!%3Df1&limit=1")).await?;
+    assert_eq!(selected.status().as_u16(), 200);
+    let more = server.most_memory()?.saturating_sub(before);
+    assert!(more < 40 << 10, "{more} KiB more");
     Ok(())
 }
 
