@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// How often somebody else may be quicker before that is an error.
-const TRIES: usize = 8;
+pub(crate) const TRIES: usize = 8;
 
 /// A status whose conditions we share with others.
 pub(crate) trait Shared: Serialize + DeserializeOwned + Clone + Default {
@@ -135,11 +135,14 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Sets fields of the status, whatever else it holds by now.
-    pub(crate) async fn claim(&self, fields: Value) -> Result<(), Error> {
+    /// Sets fields of the status of this version of the object; returns what it is then.
+    ///
+    /// # Errors
+    /// What the server says; a conflict when somebody else wrote meanwhile.
+    pub(crate) async fn claim(&self, version: &str, fields: Value) -> Result<Value, Error> {
         let Self { client, kind, namespace, name, manager } = self;
-        let body = json!({"status": fields});
-        client.patch_status(kind, namespace, name, &Patch::Merge(&body), manager).await.map(drop)
+        let body = json!({"metadata": {"resourceVersion": version}, "status": fields});
+        client.patch_status(kind, namespace, name, &Patch::Merge(&body), manager).await
     }
 
     /// Somebody else wrote: their conditions are as they left them, all else is as we have it. False when the object is gone;

@@ -16,11 +16,13 @@ use sealfast_cluster::inventory;
 use sealfast_k8s::flux::inventory::{Entry, Inventory};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
+use sealfast_k8s::object;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::kustomization::shared::{MANAGER, kind};
-use crate::status::Target;
+use crate::status::{TRIES, Target};
 
 /// What failed runs may have written and `status.inventory` does not name: a list of entries in JSON.
 pub const LEFT: &str = "kustomize.sealfast.dev/left-behind";
@@ -89,25 +91,38 @@ pub struct Claims {
     client: Client,
     namespace: String,
     name: String,
-    before: Inventory,
-    claimed: Arc<Mutex<Option<Inventory>>>,
+    uid: String,
+    known: Arc<Mutex<Claimed>>,
+}
+
+/// An inventory as it is known.
+struct Claimed {
+    inventory: Inventory,
+    /// The version of the object that has it. Who was replaced by another leader adds nothing to what that one wrote.
+    version: String,
+    /// Whether it is another than the one that was read at first.
+    is_other: bool,
 }
 
 impl Claims {
     /// Starts from the inventory of the last run.
     pub fn of(client: &Client, typed: &Kustomization) -> Claims {
+        let metadata = typed.metadata.clone();
+        let inventory = typed.status.inventory.clone().unwrap_or_default();
+        let known = Claimed { inventory, version: metadata.resource_version, is_other: false };
         Claims {
             client: client.clone(),
-            namespace: typed.metadata.namespace.clone(),
-            name: typed.metadata.name.clone(),
-            before: typed.status.inventory.clone().unwrap_or_default(),
-            claimed: Arc::default(),
+            namespace: metadata.namespace,
+            name: metadata.name,
+            uid: metadata.uid,
+            known: Arc::new(Mutex::new(known)),
         }
     }
 
     /// The inventory as it was written; none when there was nothing to add.
     pub async fn written(&self) -> Option<Inventory> {
-        self.claimed.lock().await.clone()
+        let known = self.known.lock().await;
+        known.is_other.then(|| known.inventory.clone())
     }
 
     /// Adds what an apply is about to write.
@@ -121,15 +136,35 @@ impl Claims {
 
     /// Writes only when there is something new.
     async fn add(&self, objects: &[ObjectId]) -> Result<(), Error> {
-        let mut claimed = self.claimed.lock().await;
-        let mut inventory = claimed.as_ref().unwrap_or(&self.before).clone();
-        if extend(&mut inventory, inventory::of(objects).entries) == 0 {
-            return Ok(());
-        }
         let Self { client, namespace, name, .. } = self;
         let target = Target { client, kind: kind(), namespace, name, manager: MANAGER };
-        target.claim(json!({"inventory": inventory})).await?;
-        *claimed = Some(inventory);
+        let mut known = self.known.lock().await;
+        for tries in (0..TRIES).rev() {
+            let mut inventory = known.inventory.clone();
+            if extend(&mut inventory, inventory::of(objects).entries) == 0 {
+                break;
+            }
+            match target.claim(&known.version, json!({"inventory": inventory})).await {
+                Ok(object) => {
+                    let version = object::metadata_text(&object, "resourceVersion").to_owned();
+                    *known = Claimed { inventory, version, is_other: true };
+                }
+                Err(error) if error.is_conflict() && tries > 0 => self.follow(&mut known, error).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody else wrote: what they own stays named, too. Another object of the name is not ours to claim for.
+    async fn follow(&self, known: &mut Claimed, conflict: Error) -> Result<(), Error> {
+        let live = self.client.get(&kind(), &self.namespace, &self.name).await?;
+        if object::metadata_text(&live, "uid") != self.uid {
+            return Err(conflict);
+        }
+        known.version = object::metadata_text(&live, "resourceVersion").to_owned();
+        let theirs = Inventory::deserialize(&live["status"]["inventory"]).unwrap_or_default();
+        known.is_other |= extend(&mut known.inventory, theirs.entries) > 0;
         Ok(())
     }
 }
@@ -173,27 +208,31 @@ mod tests {
         let stand_in = StandIn::with(json!({"inventory": inventory::of(&[map("old")])})).await;
         let claims = claims(&stand_in);
         let announced = claims.announced();
-        // Somebody else wrote since it was read.
-        stand_in.scene.lock().others.push_back(json!({"status": {"foreign": 1}}));
+        // Somebody else wrote since it was read: another leader, say.
+        let theirs = json!({"inventory": inventory::of(&[map("theirs")]), "foreign": 1});
+        stand_in.scene.lock().others.push_back(json!({"status": theirs}));
         for objects in [vec![map("old")], vec![map("new"), map("old")], vec![map("new")], vec![map("last")]] {
             assert!(announced(objects).await.is_ok());
         }
         let object = stand_in.object();
         assert_eq!(
             ids(&object["status"]["inventory"]),
-            ["ns_old__ConfigMap", "ns_new__ConfigMap", "ns_last__ConfigMap"]
+            ["ns_old__ConfigMap", "ns_theirs__ConfigMap", "ns_new__ConfigMap", "ns_last__ConfigMap"]
         );
-        assert_eq!((stand_in.scene.lock().patches.len(), &object["status"]["foreign"]), (2, &json!(1)));
-        assert_eq!(claims.written().await.map(|claimed| claimed.entries.len()), Some(3));
+        // The first one was refused.
+        assert_eq!((stand_in.scene.lock().patches.len(), &object["status"]["foreign"]), (3, &json!(1)));
+        assert_eq!(claims.written().await.map(|claimed| claimed.entries.len()), Some(4));
     }
 
     #[tokio::test]
     async fn what_could_not_be_claimed_is_not_made() {
-        let stand_in = StandIn::with(json!({})).await;
-        let claims = claims(&stand_in);
-        stand_in.scene.lock().others.push_back(Value::Null);
-        assert!(claims.announced()(vec![map("new")]).await.is_err());
-        assert!(claims.written().await.is_none());
+        for change in [Value::Null, json!({"metadata": {"uid": "other"}})] {
+            let stand_in = StandIn::with(json!({})).await;
+            let claims = claims(&stand_in);
+            stand_in.scene.lock().others.push_back(change);
+            assert!(claims.announced()(vec![map("new")]).await.is_err());
+            assert!(claims.written().await.is_none() && stand_in.object()["status"]["inventory"].is_null());
+        }
     }
 
     #[tokio::test]
