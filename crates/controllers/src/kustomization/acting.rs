@@ -98,29 +98,16 @@ async fn by_address(shared: &Shared, typed: &Kustomization, name: &str) -> Resul
     let map = shared.client.get(&maps, namespace, name).await.map_err(|e| {
         no_client(format!("failed to get configmap {namespace}/{name}: {}", e.chain())).blame(&e)
     })?;
-    let entry = |key: &str| map["data"][key].as_str().map(str::trim).filter(|text| !text.is_empty());
-    let named = entry("provider").unwrap_or_default();
-    let provider =
-        Provider::named(named).ok_or_else(|| no_client(format!("provider '{named}' not implemented")))?;
-    let lines = entry("audiences").unwrap_or_default().lines();
-    let audiences: Vec<String> =
-        lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
-    let account = remote_account(shared, namespace, entry("serviceAccountName")).await?;
-    let is_borrowed = account.is_none() && *namespace != shared.options.own_namespace;
-    let text = |key: &str| entry(key).unwrap_or_default().to_owned();
-    let wanted = Wanted {
-        provider,
-        cluster: text("cluster"),
-        address: text("address"),
-        authority: text("ca.crt"),
-        audiences: audiences.clone(),
-        word: if is_borrowed { Word::Clouds } else { Word::Anybodys },
-    };
+    let mut wanted = wanted(&map)?;
+    let account = remote_account(shared, namespace, entry(&map, "serviceAccountName")).await?;
+    if account.is_none() && *namespace != shared.options.own_namespace {
+        wanted.word = Word::Clouds;
+    }
     let who = Who {
         kind: "Kustomization",
         namespace: namespace.clone(),
         name: typed.metadata.name.clone(),
-        account: account.map(|account| account.for_audiences(audiences)),
+        account: account.map(|account| account.for_audiences(wanted.audiences.clone())),
         proxy: None,
     };
     let identities = &shared.identities;
@@ -141,6 +128,28 @@ async fn by_address(shared: &Shared, typed: &Kustomization, name: &str) -> Resul
     let client = shared.remotes.get(Origin::of(&map, None), version, make).await?;
     let identity = format!("{}#{}", found.address, object::metadata_text(&map, "resourceVersion"));
     Ok(Acting { client: client.showing(shown.tokens()), identity })
+}
+
+fn entry<'a>(map: &'a Value, key: &str) -> Option<&'a str> {
+    map["data"][key].as_str().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// What a ConfigMap says of a cluster, whose word on where that is counts.
+fn wanted(map: &Value) -> Result<Wanted, Failure> {
+    let text = |key: &str| entry(map, key).unwrap_or_default().to_owned();
+    let named = text("provider");
+    let provider =
+        Provider::named(&named).ok_or_else(|| no_client(format!("provider '{named}' not implemented")))?;
+    let audiences = text("audiences");
+    let audiences = audiences.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(Wanted {
+        provider,
+        cluster: text("cluster"),
+        address: text("address"),
+        authority: text("ca.crt"),
+        audiences: audiences.map(str::to_owned).collect(),
+        word: Word::Anybodys,
+    })
 }
 
 /// The account that reaches another cluster: the one that is named, else the one that the operator gave for all.

@@ -67,33 +67,11 @@ pub(crate) async fn check(
     checked: Checked<'_>,
     health: &Health,
 ) -> Result<(), Failure> {
-    let Checked { objects, passing, was_healthy, new_revision } = checked;
     let began = Instant::now();
-    let (health, clock) = (health.clone(), run.shared.options.clock.clone());
-    let judge: Arc<wait::Judge> = Arc::new(move |live: &serde_json::Value| health.judge(live, clock.now()));
-    let gates = &run.shared.options.gates;
-    let options = wait::Options {
-        timeout: run.times.timeout,
-        longest_pause: Duration::from_secs(5),
-        fail_fast: if gates.has(Gate::DisableFailFastBehavior) { FailFast::No } else { FailFast::Yes },
-        passing,
-    };
-    let (queue, key) = (run.shared.queue.clone(), Key::of(&run.object));
-    let asked_again = async {
-        match gates.has(Gate::CancelHealthCheckOnNewRevision) {
-            true => queue.asked_again(&key).await,
-            false => std::future::pending().await,
-        }
-    };
-    let waiting = async {
-        tokio::select! {
-            result = wait::until_current(&acting.client, objects, &judge, options) => Ok(result),
-            cause = asked_again => Err(cause),
-        }
-    };
-    let result = match run.turn.aside(waiting).await {
+    let Checked { was_healthy, new_revision, .. } = checked;
+    let result = match until_current(run, acting, checked, health).await {
         Ok(result) => result,
-        Err(cause) => return Err(cancelled(&key, &cause)),
+        Err(cause) => return Err(cancelled(&Key::of(&run.object), &cause)),
     };
     let took = duration::format(began.elapsed());
     match result {
@@ -110,6 +88,38 @@ pub(crate) async fn check(
             .hint("`kubectl describe` on the objects named here tells what they wait for"))
         }
     }
+}
+
+/// Waits aside, and tells what came of it; the outer error is why nobody waits any longer.
+async fn until_current(
+    run: &Run<'_>,
+    acting: &Acting,
+    checked: Checked<'_>,
+    health: &Health,
+) -> Result<Result<(), String>, String> {
+    let (health, clock) = (health.clone(), run.shared.options.clock.clone());
+    let judge: Arc<wait::Judge> = Arc::new(move |live: &serde_json::Value| health.judge(live, clock.now()));
+    let gates = &run.shared.options.gates;
+    let options = wait::Options {
+        timeout: run.times.timeout,
+        longest_pause: Duration::from_secs(5),
+        fail_fast: if gates.has(Gate::DisableFailFastBehavior) { FailFast::No } else { FailFast::Yes },
+        passing: checked.passing,
+    };
+    let (queue, key) = (run.shared.queue.clone(), Key::of(&run.object));
+    let asked_again = async {
+        match gates.has(Gate::CancelHealthCheckOnNewRevision) {
+            true => queue.asked_again(&key).await,
+            false => std::future::pending().await,
+        }
+    };
+    let waiting = async {
+        tokio::select! {
+            result = wait::until_current(&acting.client, checked.objects, &judge, options) => Ok(result),
+            cause = asked_again => Err(cause),
+        }
+    };
+    run.turn.aside(waiting).await
 }
 
 /// The wait ended because there is something new; the next run begins at once.

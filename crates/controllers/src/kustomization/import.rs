@@ -115,12 +115,7 @@ fn with_entry(
             (keyring.with_vault(access), Some(Service::Vault))
         }
         "sops.aws-kms" => {
-            let keys = aws_kms::Keys::from_fields(&fields("AWS KMS", bytes)?)?;
-            let access = aws_kms::Access {
-                credentials: aws_kms::Credentials::Keys(keys),
-                endpoint: clouds.aws_kms.clone(),
-                ..aws_kms::Access::default()
-            };
+            let access = aws(bytes, clouds)?;
             (keyring.with_aws_kms(access), Some(Service::Aws))
         }
         "sops.azure-kv" => {
@@ -128,18 +123,34 @@ fn with_entry(
             (keyring.with_azure_kv(access), Some(Service::Azure))
         }
         "sops.gcp-kms" => {
-            serde_json::from_slice::<IgnoredAny>(bytes).map_err(|_| KeysError::Credentials {
-                service: "GCP KMS",
-                reason: "the entry is not JSON".to_owned(),
-            })?;
-            let access = gcp_kms::Access {
-                credentials: gcp_kms::Credentials::ServiceAccount(SecretString::from(text.as_str())),
-                endpoint: clouds.google_kms.clone(),
-                ..gcp_kms::Access::default()
-            };
+            let access = google(bytes, clouds)?;
             (keyring.with_gcp_kms(access), Some(Service::Google))
         }
         _ => (keyring, None),
+    })
+}
+
+/// Who asks AWS.
+fn aws(bytes: &[u8], clouds: &Clouds) -> Result<aws_kms::Access, KeysError> {
+    let keys = aws_kms::Keys::from_fields(&fields("AWS KMS", bytes)?)?;
+    Ok(aws_kms::Access {
+        credentials: aws_kms::Credentials::Keys(keys),
+        endpoint: clouds.aws_kms.clone(),
+        ..aws_kms::Access::default()
+    })
+}
+
+/// Who asks Google.
+fn google(bytes: &[u8], clouds: &Clouds) -> Result<gcp_kms::Access, KeysError> {
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|_| KeysError::Credentials {
+        service: "GCP KMS",
+        reason: "the entry is not JSON".to_owned(),
+    })?;
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    Ok(gcp_kms::Access {
+        credentials: gcp_kms::Credentials::ServiceAccount(SecretString::from(text)),
+        endpoint: clouds.google_kms.clone(),
+        ..gcp_kms::Access::default()
     })
 }
 

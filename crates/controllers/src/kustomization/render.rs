@@ -21,6 +21,7 @@ use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::landing;
 use crate::kustomization::macs::Macs;
+use crate::kustomization::opener::Opener;
 use crate::kustomization::report::{Failure, Hint, Reason};
 use crate::kustomization::room::Room;
 use crate::kustomization::shared::Shared;
@@ -145,8 +146,31 @@ pub async fn render(
         None => Room::default(),
     };
     let strategy = typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref());
-    let strategy = Strategy::parse(strategy);
-    let variables = variables.map(|read| Variables::checked(read, &witness));
+    let substitution = variables.map(|read| Substitution {
+        variables: Variables::checked(read, &witness),
+        strategy: Strategy::parse(strategy),
+        unset: rules.unset,
+    });
+    let objects = completed(built, opener.as_mut(), &mut macs, substitution.as_ref()).await?;
+    warnings.append(&mut macs.warnings);
+    let digest = digest(&objects);
+    Ok(Rendered { objects, digest, warnings, room })
+}
+
+/// What is put in for variables, and how.
+struct Substitution {
+    variables: Variables,
+    strategy: Strategy,
+    unset: Unset,
+}
+
+/// Opens built objects, and puts in what stands for variables.
+async fn completed(
+    built: Vec<Value>,
+    mut opener: Option<&mut Opener>,
+    macs: &mut Macs,
+    substitution: Option<&Substitution>,
+) -> Result<Vec<Value>, Failure> {
     let mut objects = Vec::with_capacity(built.len());
     let refused = |why: &str| Failure::new(Reason::BuildFailed, why);
     let mut ids = Ids::of(&built).map_err(|why| refused(&why))?;
@@ -156,17 +180,15 @@ pub async fn render(
         identified(&built)?;
         let name = object::id(&built);
         if let Some(opener) = &mut opener {
-            decrypt::resource(&mut built, opener, &mut macs).await?;
+            decrypt::resource(&mut built, opener, macs).await?;
         }
-        if let Some(variables) = &variables {
-            substitute::object(&mut built, variables, strategy, rules.unset)?;
+        if let Some(Substitution { variables, strategy, unset }) = substitution {
+            substitute::object(&mut built, variables, *strategy, *unset)?;
         }
         ids.rename(&name, object::id(&built)).map_err(refused)?;
         flatten(built, &mut objects);
     }
-    warnings.append(&mut macs.warnings);
-    let digest = digest(&objects);
-    Ok(Rendered { objects, digest, warnings, room })
+    Ok(objects)
 }
 
 /// The ids of a build's objects: whatever variables make of them, no two may become one.

@@ -32,7 +32,6 @@ const APP_KEY: &str = "githubAppPrivateKey";
 /// # Errors
 /// AuthenticationFailed when they do not fit together.
 pub(super) fn authenticate(request: &mut Request, secret: Option<&Secret>) -> Result<(), Failure> {
-    let scheme = request.address.scheme().to_owned();
     let invalid =
         |what: &str| Failure::authentication(format!("failed to configure authentication options: {what}"));
     if request.address.is_ssh() {
@@ -58,24 +57,25 @@ pub(super) fn authenticate(request: &mut Request, secret: Option<&Secret>) -> Re
         request.auth = Auth::Bearer(token);
         return Ok(());
     }
-    match (secret.text("username"), secret.text("password")) {
-        (Some(username), password) => {
-            let username = username.expose_secret().to_owned();
-            request.auth = Auth::Basic { username, password: password.unwrap_or_default() };
-        }
+    basic(request, secret, &invalid)
+}
+
+fn basic(request: &mut Request, secret: &Secret, invalid: &dyn Fn(&str) -> Failure) -> Result<(), Failure> {
+    let username = secret.text("username").map(|username| username.expose_secret().to_owned());
+    let (username, password) = match (username, secret.text("password")) {
+        (Some(username), password) => (username, password.unwrap_or_default()),
         // The address may name the user.
         (None, Some(password)) => match request.address.user() {
-            Some((username, _)) if !username.is_empty() => {
-                request.auth = Auth::Basic { username: username.clone(), password };
-            }
+            Some((username, _)) if !username.is_empty() => (username.clone(), password),
             _ => {
-                return Err(invalid(&format!(
-                    "invalid '{scheme}' auth option: 'password' requires 'username' to be set"
-                )));
+                let scheme = request.address.scheme();
+                let text = "auth option: 'password' requires 'username' to be set";
+                return Err(invalid(&format!("invalid '{scheme}' {text}")));
             }
         },
-        (None, None) => {}
-    }
+        (None, None) => return Ok(()),
+    };
+    request.auth = Auth::Basic { username, password };
     Ok(())
 }
 
