@@ -1,4 +1,4 @@
-//! What the server decides for single kinds: namespaces, addresses, rights.
+//! What the server decides for single kinds: namespaces, addresses, pods, storage.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Requests for certificates: who asks, who approves.
+//! Requests for certificates: who asks, and what a verdict leaves as it was.
 //!
 //! Nobody signs them here.
 
