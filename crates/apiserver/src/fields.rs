@@ -17,6 +17,45 @@ pub(crate) fn depth(value: &Value) -> usize {
     1 + below.unwrap_or(0)
 }
 
+/// The bytes of a value as JSON; of one that takes more than `most`, some number above that.
+pub(crate) fn written(value: &Value, most: usize) -> usize {
+    let mut text = Counter { most, count: 0 };
+    let _ = serde_json::to_writer(&mut text, value);
+    text.count
+}
+
+/// Counts what is written, up to a little more than there is room for.
+struct Counter {
+    most: usize,
+    count: usize,
+}
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.count += bytes.len();
+        if self.count > self.most { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How many values there are, with all that is in maps and lists.
+pub(crate) fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Object(fields) => fields.values().map(count).sum(),
+        Value::Array(items) => items.iter().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// The most values that a body may hold: read, each takes many times the two bytes that it may be written in. Larger
+/// definitions than any that is known hold ten thousand.
+pub(crate) const MOST_VALUES: usize = 250_000;
+/// The most values of an object that is kept, with what was added to what was sent.
+pub(crate) const MOST_KEPT_VALUES: usize = 2 * MOST_VALUES;
+
 /// The deepest objects that are kept; the reader of the store stops a little below.
 pub(crate) const MOST_LEVELS: usize = 120;
 

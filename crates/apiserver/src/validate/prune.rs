@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::causes::{self, Complaints};
+use crate::fields;
 use crate::path::Path;
 
 /// Removes what the schema does not know; returns the paths of what went, in order.
@@ -217,34 +218,88 @@ pub(super) fn of_field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// Fills in defaults for fields that are absent, or `null` where that is not allowed.
+///
+/// A default of many items takes many times its bytes: what was filled in ends where the object is too large to be kept,
+/// so that nobody keeps what is not complete.
 pub(crate) fn fill_in(schema: &Value, value: &mut Value) {
+    fill(schema, value, &mut Room { left: MOST_FILLED });
+}
+
+/// Bytes that defaults may take yet.
+struct Room {
+    left: usize,
+}
+
+impl Room {
+    /// Takes the room of a value under a name.
+    fn takes(&mut self, name: &str, value: &Value) -> bool {
+        let bytes = name.len() + LEAST + fields::written(value, self.left);
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+fn fill(schema: &Value, value: &mut Value, room: &mut Room) {
     match value {
         Value::Object(fields) => {
             let named = schema.get("properties").and_then(Value::as_object);
             for (name, known) in named.into_iter().flatten() {
-                if let Some(wanted) = known.get("default").filter(|_| !fields.contains_key(name)) {
+                if let Some(wanted) = known.get("default").filter(|_| !fields.contains_key(name))
+                    && room.takes(name, wanted)
+                {
                     fields.insert(name.clone(), wanted.clone());
                 }
                 if let Some(value) = fields.get_mut(name) {
-                    fill_in_one(known, value);
+                    fill_in_one(known, value, room);
                 }
             }
             if let Some(known) = schema.get("additionalProperties").filter(|known| known.is_object()) {
                 let others = fields
                     .iter_mut()
                     .filter(|(name, _)| !named.is_some_and(|named| named.contains_key(*name)));
-                others.for_each(|(_, value)| fill_in_one(known, value));
+                others.for_each(|(_, value)| fill_in_one(known, value, room));
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| fill_in_one(&schema["items"], item)),
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_in_one(&schema["items"], item, room)),
         _ => {}
     }
 }
 
 /// The same for one value that is there.
-fn fill_in_one(known: &Value, value: &mut Value) {
-    if let Some(wanted) = known.get("default").filter(|_| value.is_null() && known["nullable"] != true) {
+fn fill_in_one(known: &Value, value: &mut Value, room: &mut Room) {
+    if let Some(wanted) = known.get("default").filter(|_| value.is_null() && known["nullable"] != true)
+        && room.takes("", wanted)
+    {
         *value = wanted.clone();
     }
-    fill_in(known, value);
+    fill(known, value, room);
+}
+
+/// The bytes of the largest object.
+const MOST_FILLED: usize = 3 << 20;
+/// Bytes of a field beside its name and value.
+const LEAST: usize = r#""":"#.len();
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn defaults_end_where_an_object_is_too_large() {
+        let text = "d".repeat(64 << 10);
+        let fields = json!({"type": "object", "properties": {"a": {"type": "string", "default": text}}});
+        let schema = json!({"type": "array", "items": fields});
+        let mut list = json!(vec![json!({}); 1_000]);
+        fill_in(&schema, &mut list);
+        let filled = |list: &Value| {
+            list.as_array().map_or(0, |list| list.iter().filter(|item| item["a"].is_string()).count())
+        };
+        assert_eq!(filled(&list), MOST_FILLED / (text.len() + "\"\"\"a\":".len()));
+        let mut short = json!(vec![json!({}); 10]);
+        fill_in(&schema, &mut short);
+        assert_eq!(filled(&short), 10);
+    }
 }
