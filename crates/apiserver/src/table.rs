@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::fields;
-use crate::kinds::Resource;
+use crate::kinds::{Column, Resource};
+use jsonpath::Steps;
 
 /// The Table of one object.
 pub(crate) fn of_one(resource: &Resource, version: &str, object: &Value, policy: &str) -> Value {
@@ -57,7 +58,7 @@ pub(crate) fn without_rows(resource: &Resource, version: &str, metadata: Value) 
 }
 
 fn columns(resource: &Resource) -> Vec<Value> {
-    let column = |column: &crate::kinds::Column| {
+    let column = |column: &Column| {
         json!({
             "name": column.name, "type": column.kind, "format": column.format,
             "description": column.description, "priority": column.priority,
@@ -94,14 +95,21 @@ fn cells(resource: &Resource, item: &Value) -> Vec<Value> {
     if resource.custom.is_none() {
         return builtin::cells(resource, item);
     }
-    resource.columns.iter().map(|column| custom_cell(column, item)).collect()
+    let (mut steps, mut left) = (Steps::default(), LONGEST_ROW);
+    let cells = resource.columns.iter().map(|column| {
+        let cell = custom_cell(column, item, &mut steps, left);
+        left = left.saturating_sub(cell.as_str().map_or(0, str::len));
+        cell
+    });
+    cells.collect()
 }
 
-fn custom_cell(column: &crate::kinds::Column, item: &Value) -> Value {
+/// A cell; whole parts of the object are shown in so many bytes, or not at all.
+fn custom_cell(column: &Column, item: &Value, steps: &mut Steps, most: usize) -> Value {
     if column.path.is_empty() {
         return fields::name(item).into();
     }
-    let found = jsonpath::find(item, &column.path);
+    let found = jsonpath::find(item, &column.path, steps);
     let Some(first) = found.first() else { return Value::Null };
     match (column.kind.as_str(), *first) {
         ("integer", Value::Number(number)) => number
@@ -111,9 +119,45 @@ fn custom_cell(column: &crate::kinds::Column, item: &Value) -> Value {
         ("date", Value::String(text)) if text.parse::<jiff::Timestamp>().is_ok() => clock::age(text).into(),
         ("date", Value::String(_)) => "<invalid>".into(),
         ("string", Value::Null) => Value::Null,
-        ("string", Value::String(text)) => text.as_str().into(),
+        ("string", Value::String(text)) if text.len() <= most => text.as_str().into(),
+        ("string", _) if !fit(&found, most) => Value::Null,
         ("string", _) if found.len() > 1 => fields::sorted(&json!(found)).to_string().into(),
         ("string", other) => fields::sorted(other).to_string().into(),
         _ => Value::Null,
+    }
+}
+
+/// Whether values have no more bytes together.
+fn fit(values: &[&Value], most: usize) -> bool {
+    let mut left = most;
+    values.iter().all(|value| {
+        let bytes = fields::written(value, left);
+        let fits = bytes <= left;
+        left = left.saturating_sub(bytes);
+        fits
+    })
+}
+
+/// Bytes of the cells of a custom object: as many as an object has at most.
+const LONGEST_ROW: usize = 3 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_show_no_more_than_an_object_has() {
+        let text = |text: &str| text.to_owned();
+        let column = Column {
+            name: text("Spec"),
+            kind: text("string"),
+            priority: 0,
+            format: text(""),
+            description: text(""),
+            path: text(".spec"),
+        };
+        let item = json!({"spec": {"text": "x".repeat(1_000)}});
+        let cell = |most: usize| custom_cell(&column, &item, &mut Steps::default(), most);
+        assert!(cell(1_011).is_string() && cell(1_010).is_null());
     }
 }

@@ -2,15 +2,34 @@
 
 use serde_json::Value;
 
-/// Values at a path such as `.status.conditions[?(@.type=="Ready")].status`; nothing for a path that is broken.
-pub(crate) fn find<'a>(object: &'a Value, path: &str) -> Vec<&'a Value> {
+/// How many values may be looked at yet: `..a..a` finds many of them many times.
+pub(crate) struct Steps(usize);
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self(MOST_STEPS)
+    }
+}
+
+impl Steps {
+    /// Whether there is one more.
+    fn take(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// Values at a path such as `.status.conditions[?(@.type=="Ready")].status`; nothing for a path that is broken, and
+/// nothing more when all steps are taken.
+pub(crate) fn find<'a>(object: &'a Value, path: &str, steps: &mut Steps) -> Vec<&'a Value> {
     let mut found = vec![object];
     let mut rest = path.trim().trim_start_matches('{').trim_end_matches('}');
     rest = rest.strip_prefix('$').unwrap_or(rest);
     while !rest.is_empty() {
         let (step, after) = step(rest);
         let Some(step) = step else { return Vec::new() };
-        found = found.into_iter().flat_map(|value| step.apply(value)).collect();
+        found = found.into_iter().flat_map(|value| step.apply(value, steps)).collect();
         rest = after;
     }
     found
@@ -25,7 +44,10 @@ enum Step {
 }
 
 impl Step {
-    fn apply<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
+    fn apply<'a>(&self, value: &'a Value, steps: &mut Steps) -> Vec<&'a Value> {
+        if !steps.take() {
+            return Vec::new();
+        }
         match self {
             Self::Key(key) => value.get(key).into_iter().collect(),
             Self::Index(index) => {
@@ -34,14 +56,14 @@ impl Step {
                 usize::try_from(at).ok().and_then(|at| list.get(at)).into_iter().collect()
             }
             Self::All => match value {
-                Value::Array(list) => list.iter().collect(),
-                Value::Object(map) => map.values().collect(),
+                Value::Array(list) => list.iter().take_while(|_| steps.take()).collect(),
+                Value::Object(map) => map.values().take_while(|_| steps.take()).collect(),
                 _ => Vec::new(),
             },
             Self::Filter { path, operator, wanted } => {
                 let list = value.as_array().into_iter().flatten();
                 list.filter(|item| {
-                    let at = find(item, path);
+                    let at = find(item, path, steps);
                     match (*operator, at.first()) {
                         ("", found) => found.is_some(),
                         ("==", Some(found)) => *found == wanted,
@@ -54,7 +76,7 @@ impl Step {
             }
             Self::Descend(key) => {
                 let mut out = Vec::new();
-                descend(value, key, &mut out, 0);
+                descend(value, key, &mut out, 0, steps);
                 out
             }
         }
@@ -71,14 +93,14 @@ fn number(found: &Value, wanted: &Value, operator: &str) -> bool {
     }
 }
 
-fn descend<'a>(value: &'a Value, key: &str, out: &mut Vec<&'a Value>, depth: usize) {
-    if depth > 64 {
+fn descend<'a>(value: &'a Value, key: &str, out: &mut Vec<&'a Value>, depth: usize, steps: &mut Steps) {
+    if depth > 64 || !steps.take() {
         return;
     }
     out.extend(value.get(key));
     match value {
-        Value::Array(list) => list.iter().for_each(|item| descend(item, key, out, depth + 1)),
-        Value::Object(map) => map.values().for_each(|item| descend(item, key, out, depth + 1)),
+        Value::Array(list) => list.iter().for_each(|item| descend(item, key, out, depth + 1, steps)),
+        Value::Object(map) => map.values().for_each(|item| descend(item, key, out, depth + 1, steps)),
         _ => {}
     }
 }
@@ -155,4 +177,25 @@ fn filter_step(filter: &str) -> Option<Step> {
     }
     let path = filter.strip_prefix('@')?.trim().into();
     Some(Step::Filter { path, operator: "", wanted: Value::Null })
+}
+
+/// Values that are looked at for all cells of a row.
+const MOST_STEPS: usize = 500_000;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_found_many_times_is_bounded() {
+        let mut object = json!({});
+        (0..60).for_each(|_| object = json!({"a": object}));
+        let mut steps = Steps::default();
+        assert_eq!(find(&object, "..a", &mut steps).len(), 60);
+        assert!(find(&object, &"..a".repeat(30), &mut steps).len() < MOST_STEPS);
+        assert!(!steps.take() && find(&object, ".a", &mut steps).is_empty(), "no more is looked at");
+        assert_eq!(find(&json!({"a": [{"b": 1}, {"b": 2}]}), "..b", &mut Steps::default()).len(), 2);
+    }
 }
