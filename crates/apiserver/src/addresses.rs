@@ -17,7 +17,7 @@ use crate::fields::{self, text};
 use crate::keys::SERVICES;
 use crate::kinds::Resource;
 use crate::status_error::Status;
-use crate::storage::{Key, Store};
+use crate::storage::{Key, Next, Store};
 
 /// What Services hold.
 #[derive(Default)]
@@ -50,8 +50,8 @@ impl Used {
     /// Takes in what was written since it was last asked.
     fn follow(&mut self, store: &Store) {
         let resource: Arc<str> = Arc::from(SERVICES);
-        let news = self.seen.and_then(|seen| store.changes(&resource, seen, usize::MAX));
-        if let Some((reached, changes)) = news {
+        let news = self.seen.and_then(|seen| store.changes(&resource, seen, (usize::MAX, usize::MAX)));
+        if let Some(Next { reached, changes, .. }) = news {
             for change in changes {
                 self.release(&change.key);
                 if let Some(stored) = change.value {

@@ -78,7 +78,13 @@ pub(crate) fn doubled_in_yaml(body: &[u8]) -> Option<String> {
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, String> {
     let mut value = sealfast_yaml::json::from_yaml(body).map_err(|error| error.to_string())?;
     fields::whole_numbers(&mut value);
+    counted(&value)?;
     Ok(value)
+}
+
+/// Refuses a value of too many.
+fn counted(value: &Value) -> Result<(), String> {
+    if fields::count(value) > fields::MOST_VALUES { Err(doubled::TOO_MANY.to_owned()) } else { Ok(()) }
 }
 
 fn from_json(body: &[u8]) -> Result<Body, String> {
@@ -120,6 +126,7 @@ fn from_protobuf(body: &[u8], wanted: Wanted<'_>) -> Result<Value, Status> {
     if let Some(object) = object.as_object_mut() {
         object.extend(fields);
     }
+    counted(&object).map_err(|why| wanted.refused(&of, &why))?;
     Ok(object)
 }
 

@@ -103,6 +103,7 @@ impl Call<'_> {
             Refused::Exists(stored) => exists(resource, name, &stored),
             Refused::Changed => self.conflict(name),
             Refused::TooLarge => Status::too_large("the object is larger than 3145728 bytes"),
+            Refused::TooMany => Status::too_large("the object has more than 500000 values"),
             Refused::TooDeep => Status::bad_request("the object is nested too deeply"),
             Refused::NoNamespace => Status::not_found("", "namespaces", &self.namespace),
             Refused::Terminating => namespaces::is_terminating(&self.namespace, resource, name),

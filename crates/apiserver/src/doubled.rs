@@ -3,23 +3,28 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
+use crate::fields;
 use crate::path::Path;
 
 /// Reads a JSON text, and the paths of what stands twice in it, such as `data.a` and `spec.list[0].b`.
 ///
 /// # Errors
-/// For a text that is no JSON.
+/// For a text that is no JSON, or one of too many values, which is an error of its data.
 pub(crate) fn read(text: &[u8]) -> serde_json::Result<(Value, HashSet<String>)> {
-    let mut doubled = Doubled::default();
+    let (mut doubled, mut left) = (Doubled::default(), fields::MOST_VALUES);
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Place { path: Path::Root, doubled: &mut doubled }.deserialize(&mut reader)?;
+    let value =
+        Place { path: Path::Root, doubled: &mut doubled, left: &mut left }.deserialize(&mut reader)?;
     reader.end()?;
     Ok((value, doubled.paths))
 }
+
+/// What is said of a text that would fill the memory.
+pub(crate) const TOO_MANY: &str = "there are more than 250000 values in it";
 
 /// What stands twice; of many, or long ones, the first.
 #[derive(Default)]
@@ -44,12 +49,15 @@ const MOST_TOLD: usize = 64 << 10;
 struct Place<'a> {
     path: Path<'a>,
     doubled: &'a mut Doubled,
+    /// How many more values there may be.
+    left: &'a mut usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Place<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        *self.left = self.left.checked_sub(1).ok_or_else(|| D::Error::custom(TOO_MANY))?;
         reader.deserialize_any(self)
     }
 }
@@ -65,7 +73,8 @@ impl<'de> Visitor<'de> for Place<'_> {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let path = Path::Field(&self.path, &key);
-            let value = map.next_value_seed(Place { path, doubled: &mut *self.doubled })?;
+            let value =
+                map.next_value_seed(Place { path, doubled: &mut *self.doubled, left: &mut *self.left })?;
             match fields.entry(key) {
                 Entry::Vacant(place) => drop(place.insert(value)),
                 Entry::Occupied(mut place) => {
@@ -81,7 +90,11 @@ impl<'de> Visitor<'de> for Place<'_> {
         let mut list = Vec::new();
         loop {
             let path = Path::Item(&self.path, list.len());
-            match items.next_element_seed(Place { path, doubled: &mut *self.doubled })? {
+            match items.next_element_seed(Place {
+                path,
+                doubled: &mut *self.doubled,
+                left: &mut *self.left,
+            })? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -134,6 +147,14 @@ mod tests {
         let (_, doubled) =
             read(format!("{{\"{}\":{{{twice}}}}}", "k".repeat(10_000)).as_bytes()).expect("JSON");
         assert_eq!(doubled.len(), 7, "of 2,000 paths of ten thousand letters");
+    }
+
+    #[test]
+    fn values_are_counted_while_they_are_read() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+        assert!(read(list(fields::MOST_VALUES).as_bytes()).is_ok());
+        let refused = read(list(fields::MOST_VALUES + 1).as_bytes()).expect_err("it is one more");
+        assert!(refused.is_data() && refused.to_string().starts_with(TOO_MANY), "{refused}");
     }
 
     #[test]

@@ -204,6 +204,9 @@ pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Configuration, Status> {
             fields::whole_numbers(&mut value);
             (value, doubled.is_empty())
         }
+        Err(error) if error.is_data() => {
+            return Err(Status::bad_request(format!("error decoding YAML: {error}")));
+        }
         Err(_) => {
             let value = body::yaml(body).map_err(|why| {
                 Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {why}"))

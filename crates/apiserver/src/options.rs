@@ -44,6 +44,9 @@ pub struct Limits {
     pub event: Duration,
     /// Time in which a client must take something of the answers that wait for it.
     pub answer: Duration,
+    /// Time in which a client must take a long list, or what a watch begins with, whole: so long the objects are kept as
+    /// they were.
+    pub whole: Duration,
     /// Watches at the same time; half of them for one user.
     pub watches: usize,
     /// Connections at the same time; half of them for one user.
@@ -57,6 +60,7 @@ impl Default for Limits {
             body: Duration::from_secs(60),
             event: Duration::from_secs(60),
             answer: Duration::from_secs(60),
+            whole: Duration::from_secs(5 * 60),
             watches: 5000,
             connections: 2000,
         }

@@ -74,6 +74,7 @@ pub(crate) enum Refused {
     Terminating,
     /// The object is larger than what is kept.
     TooLarge,
+    TooMany,
     /// The object is nested deeper than what is kept.
     TooDeep,
     /// The state could not be kept.
@@ -280,19 +281,31 @@ impl Store {
         Some(Listing { revision, items: items.into_values().collect() })
     }
 
-    /// The next changes of a resource after a revision, at most so many, and the revision they reach; `None` when
-    /// some are forgotten.
-    pub(crate) fn changes(&self, resource: &Arc<str>, after: u64, most: usize) -> Option<(u64, Vec<Change>)> {
+    /// The next changes of a resource after a revision; `None` when some are forgotten. At most so many, and no more once
+    /// they have so many bytes: whoever takes them keeps them while others forget them.
+    pub(crate) fn changes(
+        &self,
+        resource: &Arc<str>,
+        after: u64,
+        (most, bytes): (usize, usize),
+    ) -> Option<Next> {
         let inner = self.inner.read();
         if after < inner.compacted {
             return None;
         }
         let start = inner.log.partition_point(|change| change.revision <= after);
-        let found = inner.log.range(start..).filter(|change| &change.key.resource == resource);
-        let found: Vec<Change> = found.take(most).cloned().collect();
-        let reached =
-            found.last().filter(|_| found.len() == most).map_or(inner.revision, |last| last.revision);
-        Some((reached, found))
+        let mut found = inner.log.range(start..).filter(|change| &change.key.resource == resource);
+        let (mut changes, mut sum) = (Vec::new(), 0);
+        while changes.len() < most
+            && sum < bytes
+            && let Some(change) = found.next()
+        {
+            sum += weight(change);
+            changes.push(change.clone());
+        }
+        let more = found.next().is_some();
+        let last = changes.last().map(|change| change.revision).filter(|_| more);
+        Some(Next { reached: last.unwrap_or(inner.revision), changes, more })
     }
 
     /// Changes of all resources after `revision`; `None` when some are forgotten.
@@ -473,6 +486,15 @@ impl Store {
     }
 }
 
+/// The next changes of a resource.
+pub(crate) struct Next {
+    pub changes: Vec<Change>,
+    /// The revision that they reach.
+    pub reached: u64,
+    /// Whether there are more.
+    pub more: bool,
+}
+
 impl Inner {
     fn restore(&mut self, record: Record) {
         self.revision = self.revision.max(record.revision);
@@ -650,7 +672,8 @@ mod tests {
         let listing = store.list_at(&key.resource, None, None, before).expect("it is not long ago");
         assert_eq!(listing.items[0].object(), stored.object());
         assert_eq!(store.inner.read().live, 0);
-        let (_, changes) = store.changes(&key.resource, before, 10).expect("it is not long ago");
+        let Next { changes, .. } =
+            store.changes(&key.resource, before, (10, 1 << 20)).expect("it is not long ago");
         assert!(changes[0].last.as_ref().is_some_and(|last| last.bonds().is_deleting()));
     }
 
@@ -672,5 +695,27 @@ mod tests {
         store.delete(&space, marked.revision).expect("it goes");
         put(&store, "a", 1);
         assert!(store.put(&other, &object, Expect::Absent).is_ok(), "another one of that name");
+    }
+
+    #[test]
+    fn changes_are_taken_by_number_and_bytes() {
+        let store = Store::new(None);
+        let resource: Arc<str> = "configmaps".into();
+        for number in 0..8 {
+            let object =
+                serde_json::json!({"metadata": {"name": "a"}, "data": {"a": "x".repeat(1_000), "b": number}});
+            let key = Key::new(&resource, "", "a");
+            let expect = store.get(&key).map_or(Expect::Absent, |stored| Expect::Revision(stored.revision));
+            assert!(store.put(&key, &object, expect).is_ok());
+        }
+        let next = |after: u64, most: (usize, usize)| {
+            let next = store.changes(&resource, after, most).expect("nothing is forgotten");
+            (next.changes.len(), next.reached, next.more)
+        };
+        let first = store.revision() - 8;
+        assert_eq!(next(first, (100, 1 << 20)), (8, first + 8, false));
+        assert_eq!(next(first, (3, 1 << 20)), (3, first + 3, true));
+        assert_eq!(next(first, (100, 2_000)), (2, first + 2, true));
+        assert_eq!(next(first + 6, (2, 1 << 20)), (2, first + 8, false));
     }
 }

@@ -76,7 +76,7 @@ async fn listed(call: &Call<'_>, metadata: Value, chosen: Vec<Stored>) -> Answer
     let mut text = Vec::new();
     write_json(&json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": []}), &mut text);
     text.truncate(text.len() - "]}".len());
-    Parts::of(resource, partial, text, chosen).answer()
+    Parts::of(resource, partial, text, chosen).answer(call.app.limits.whole, &call.request.unread)
 }
 
 /// A list answer in the form asked for, of objects that are read one after another: read, they are many times larger.

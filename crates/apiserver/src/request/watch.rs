@@ -170,7 +170,15 @@ impl Watch {
         let mut kinds = self.app.kinds.subscribe();
         let mut at = version;
         if listed {
-            at = self.existing(sender).await?;
+            // A client that takes its time keeps all objects as they were.
+            let whole = self.app.limits.whole;
+            match tokio::time::timeout(whole, self.existing(sender)).await {
+                Ok(reached) => at = reached?,
+                Err(_) => {
+                    self.unread.notify_one();
+                    return Err(Gone);
+                }
+            }
         }
         let mut next_bookmark = Instant::now() + BOOKMARK_EVERY;
         loop {
@@ -232,7 +240,7 @@ impl Watch {
     async fn catch_up(&mut self, sender: &mpsc::Sender<Bytes>, at: u64) -> Result<u64, Gone> {
         let mut at = at;
         loop {
-            let Some((reached, changes)) = self.app.store.changes(&self.resource.key, at, AT_ONCE) else {
+            let Some(next) = self.app.store.changes(&self.resource.key, at, AT_ONCE) else {
                 let compacted = self.app.store.compacted();
                 let status =
                     Status::plain(410, "Expired", format!("too old resource version: {at} ({compacted})"));
@@ -240,8 +248,7 @@ impl Watch {
                 self.send(sender).await?;
                 return Err(Gone);
             };
-            let more = changes.len() == AT_ONCE;
-            for change in changes {
+            for change in next.changes {
                 if !self.namespace.is_empty() && self.namespace != change.key.namespace {
                     continue;
                 }
@@ -252,8 +259,8 @@ impl Watch {
                 }
             }
             self.send(sender).await?;
-            at = at.max(reached);
-            if !more {
+            at = at.max(next.reached);
+            if !next.more {
                 return Ok(at);
             }
         }
@@ -395,8 +402,8 @@ impl AsRef<[u8]> for Parcel {
 /// Longer than anybody watches in one go, and little enough to be added to a time.
 const LONGEST: u64 = 365 * 24 * 60 * 60;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
-/// Changes that are taken out of the history in one go.
-const AT_ONCE: usize = 256;
+/// Changes that are taken out of the history in one go, and bytes of them.
+const AT_ONCE: (usize, usize) = (256, 256 << 10);
 /// Bytes of events that are sent together at most, but for the last of them.
 const FULL: usize = 32 << 10;
 /// Such parcels that may wait for one client.

@@ -88,6 +88,9 @@ impl Stored {
         if fields::depth(object) > fields::MOST_LEVELS {
             return Err(Refused::TooDeep);
         }
+        if fields::count(object) > fields::MOST_KEPT_VALUES {
+            return Err(Refused::TooMany);
+        }
         let bytes = serde_json::to_vec(&InOrder(object)).map_err(|_| Refused::TooDeep)?;
         if bytes.len() > LARGEST {
             return Err(Refused::TooLarge);
@@ -277,6 +280,13 @@ mod tests {
             (marks.name.as_str(), marks.namespace.as_str(), marks.labels["k"].as_str()),
             ("a", "", "v\"{")
         );
+    }
+
+    #[test]
+    fn objects_of_very_many_values_are_not_kept() {
+        let object = |count: usize| json!({"apiVersion": "v1", "kind": "X", "spec": vec![0; count - 4]});
+        assert!(Stored::of(&object(fields::MOST_KEPT_VALUES), 3).is_ok());
+        assert!(matches!(Stored::of(&object(fields::MOST_KEPT_VALUES + 1), 3), Err(Refused::TooMany)));
     }
 
     #[test]

@@ -223,6 +223,30 @@ async fn who_takes_nothing_of_an_answer_keeps_no_place() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A list, and what a watch begins with, keep all objects as they were until they are taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_a_little_now_and_then_is_cut_off_in_the_end() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.whole = Duration::from_secs(1);
+    let running = start(Options::default().with_limits(limits)).await?;
+    create_large(&Client::of(&running)?).await?;
+    for path in [COLLECTION.to_owned(), format!("{COLLECTION}?watch=1")] {
+        let mut slow = ask(&running, &path, "application/json").await?;
+        let started = Instant::now();
+        let mut some = vec![0; 16 << 10];
+        while tokio::time::timeout(Duration::from_secs(30), slow.read(&mut some))
+            .await?
+            .is_ok_and(|read| read > 0)
+        {
+            anyhow::ensure!(started.elapsed() < Duration::from_secs(20), "it goes on: {path}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(started.elapsed() > Duration::from_millis(900), "{path}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_nobody_takes_are_bounded() -> anyhow::Result<()> {
     let mut limits = Limits::default();
@@ -309,7 +333,7 @@ async fn deep_trees_are_refused_and_harm_nobody() -> anyhow::Result<()> {
 async fn objects_full_of_faults_are_told_of_in_part() -> anyhow::Result<()> {
     let running = start(Options::default()).await?;
     let client = Client::of(&running)?;
-    let many = |one: Value| Value::Array(vec![one; 40_000]);
+    let many = |one: Value| Value::Array(vec![one; 20_000]);
     let bounds: serde_json::Map<String, Value> =
         (0..40_000).map(|at| (format!("cpu{at}"), json!("1"))).collect();
     let mut own: serde_json::Map<String, Value> =
