@@ -1,4 +1,4 @@
-//! Owners that go in the foreground, and references to them that are not quite right.
+//! Owners that go in the foreground, and references to them that are not right.
 
 use std::time::Duration;
 
