@@ -21,8 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// The server ends a watch after this many seconds; a new one starts where it ended.
 const WATCH_SECONDS: &str = "290";
-/// A watch that says nothing for longer than the server may keep it open is dead, whatever the connection looks like.
-const SILENCE: Duration = Duration::from_secs(320);
+/// A watch that says nothing for longer is dead, whatever the connection looks like: servers send a bookmark each minute.
+const SILENCE: Duration = Duration::from_secs(90);
 /// Longer lines than any server sends are an error, not a reason to grow (16 MiB).
 const LONGEST_LINE: usize = 16 << 20;
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use sealfast_cluster::apply::{self, Failure, Options, Owner};
-use sealfast_cluster::client::Fence;
+use sealfast_cluster::client::watch::Event;
+use sealfast_cluster::client::{Fence, Select};
 use sealfast_cluster::error::Error;
 use sealfast_cluster::health::Status;
 use sealfast_cluster::known::Known;
@@ -127,5 +128,25 @@ async fn a_server_that_is_away_is_asked_for_few_of_many_objects() -> Result<()> 
     let told = pruned.message().unwrap_or_default();
     ensure!(told.ends_with("it may be no API server; 99 more were not tried"), "{told}");
     ensure!(pruned.left().count() == 100 && away.asked().len() < 20, "{}", away.asked().len());
+    Ok(())
+}
+
+/// Time passes as soon as nothing else happens.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_says_nothing_for_longer_than_bookmarks_take_is_begun_anew() -> Result<()> {
+    let server = Scripted::start(|asked| match asked {
+        "GET /api/v1" => maps(),
+        asked if asked.contains("watch=true") => Said::without_end(""),
+        _ => Said::new(200, json!({"metadata": {"resourceVersion": "7"}, "items": []})),
+    })
+    .await?;
+    let mut watch = server.client.watch(&core("ConfigMap"), "default", Select::default());
+    ensure!(matches!(watch.next().await, Event::Listed(_)));
+    for (seconds, opened) in [(80, 1), (100, 2)] {
+        let seen = tokio::time::timeout(Duration::from_secs(seconds), watch.next()).await;
+        ensure!(seen.is_err(), "{seen:?}");
+        let watches = server.asked().iter().filter(|asked| asked.contains("watch=true")).count();
+        ensure!(watches >= opened, "{watches} after {seconds} s");
+    }
     Ok(())
 }

@@ -25,11 +25,18 @@ pub(crate) struct Said {
     head: &'static str,
     body: String,
     after: Duration,
+    /// Whether more might come for ever.
+    is_open: bool,
 }
 
 impl Said {
     pub(crate) fn new(code: u16, body: impl ToString) -> Said {
-        Said { code, head: "", body: body.to_string(), after: Duration::ZERO }
+        Said { code, head: "", body: body.to_string(), after: Duration::ZERO, is_open: false }
+    }
+
+    /// An answer that has begun, and never ends.
+    pub(crate) fn without_end(body: impl ToString) -> Said {
+        Said { is_open: true, ..Said::new(200, body) }
     }
 
     /// The same, so much later.
@@ -115,12 +122,16 @@ async fn one(
     }
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
-    let Said { code, head, body, after } = answer(&line);
+    let Said { code, head, body, after, is_open } = answer(&line);
     noted.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     tokio::time::sleep(after).await;
-    let length = body.len();
+    let length = if is_open { body.len() + 1 } else { body.len() };
     let head = format!("HTTP/1.1 {code} x\r\n{head}content-length: {length}\r\nconnection: close\r\n\r\n");
-    stream.write_all((head + &body).as_bytes()).await
+    stream.write_all((head + &body).as_bytes()).await?;
+    if is_open {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
 }
 
 /// Whether a request is there with its body.
