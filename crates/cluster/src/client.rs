@@ -331,7 +331,12 @@ impl Client {
     /// [`Error::Refused`] with code 404 when it does not exist, [`Error::Astray`] when it is not said that it is this one.
     pub async fn get(&self, gvk: &GroupVersionKind, namespace: &str, name: &str) -> Result<Value, Error> {
         let path = self.object_path(gvk, namespace, name).await?;
-        self.about(gvk, name, self.call(Call::new(Method::GET, path)).await).await
+        let answer = self.call(Call::new(Method::GET, path)).await;
+        // An object has no address without its namespace: what is not found there is the address.
+        if namespace.is_empty() && self.resource(gvk).await?.namespaced {
+            return answer;
+        }
+        self.about(gvk, name, answer).await
     }
 
     /// The answer to a request about one object that is there for all we know. "Not found" is believed when it names the
