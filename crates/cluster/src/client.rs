@@ -42,6 +42,7 @@ pub use crate::client::words::Served;
 #[derive(Clone)]
 pub struct Client {
     http: kube::Client,
+    config: Arc<kube::Config>,
     address: Arc<str>,
     discovery: Arc<Discovery>,
     requests: Arc<Requests>,
@@ -230,9 +231,11 @@ impl Client {
         // Below us nothing is sent twice: whoever sleeps there does not look at the fences when it goes on, nor at how long
         // anything may take. `Client::answer` asks a busy server again.
         config.default_retry = false;
-        let http = kube::Client::try_from(config).map_err(|e| Error::Config { path, source: Box::new(e) })?;
+        let http = kube::Client::try_from(config.clone())
+            .map_err(|e| Error::Config { path, source: Box::new(e) })?;
         Ok(Client {
             http,
+            config: Arc::new(config),
             address,
             discovery: Arc::default(),
             requests: Arc::default(),
@@ -242,6 +245,16 @@ impl Client {
             tokens: None,
             largest: answer::LARGEST,
         })
+    }
+
+    /// A connection like this one that is really another: behind this one may be nobody any more, without anybody telling.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub fn anew(&self) -> Result<Client, Error> {
+        let http = kube::Client::try_from(kube::Config::clone(&self.config));
+        let http = http.map_err(|e| Error::Config { path: None, source: Box::new(e) })?;
+        Ok(Client { http, ..self.clone() })
     }
 
     /// The same connection that sends so many requests a second on average, and so many at once. A server that says that it

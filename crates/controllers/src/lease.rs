@@ -13,6 +13,7 @@ use sealfast_cluster::error::Error;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 
@@ -61,9 +62,11 @@ impl Seen {
         }
     }
 
+    /// Whether nobody holds it, or who did has let it run out. How long that takes is up to who holds it.
     fn is_free(&self, duration: Duration) -> bool {
         let nobody = self.record["holderIdentity"].as_str().unwrap_or_default().is_empty();
-        nobody || self.at.is_none_or(|at| at.elapsed() >= duration)
+        let told = self.record["leaseDurationSeconds"].as_u64().map(Duration::from_secs);
+        nobody || self.at.is_none_or(|at| at.elapsed() >= told.unwrap_or(duration))
     }
 }
 
@@ -87,39 +90,61 @@ impl Candidate {
         let mut leadership = Leadership { client, candidate: self, seen: Seen::default(), renewed, fence };
         loop {
             let asked = Instant::now();
-            match leadership.acquire().await {
-                Ok(true) => {
+            match timeout(leadership.candidate.renew_deadline, leadership.acquire()).await {
+                Ok(Ok(true)) => {
                     leadership.holds_since(asked);
                     return leadership;
                 }
-                Ok(false) => {}
-                Err(error) => tracing::warn!(error = %error.chain(), "cannot look at the lease"),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => tracing::warn!(error = %error.chain(), "cannot look at the lease"),
+                Err(_) => {
+                    tracing::warn!("looking at the lease takes too long");
+                    leadership.connect_anew();
+                }
             }
             tokio::time::sleep(leadership.candidate.retry_period).await;
         }
     }
 
-    /// The length that is told to others; servers take none that is less than a second.
+    /// The length that is told to others, who believe it; servers take none that is less than a second.
     fn seconds(&self) -> u64 {
-        self.duration.as_secs().max(1)
+        (self.duration.as_secs() + u64::from(self.duration.subsec_nanos() > 0)).max(1)
     }
 }
 
 impl Leadership {
     /// Renews the Lease until that fails for too long; then somebody else may lead.
     pub async fn lost(&mut self) {
+        // A connection that died without a word takes a third of the time at most; a new one, which may lead to a server that
+        // is just slow, all that is left.
+        let mut share = 3;
         loop {
-            tokio::time::sleep(self.candidate.retry_period.min(self.left())).await;
+            if share > 1 {
+                tokio::time::sleep(self.candidate.retry_period.min(self.left())).await;
+            }
             let asked = Instant::now();
-            match tokio::time::timeout(self.left().max(Duration::from_millis(1)), self.acquire()).await {
+            let most = self.left().min(self.candidate.renew_deadline / share).max(Duration::from_millis(1));
+            let tried = timeout(most, self.acquire()).await;
+            share = if tried.is_err() { 1 } else { 3 };
+            match tried {
                 Ok(Ok(true)) => self.holds_since(asked),
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => tracing::warn!(error = %error.chain(), "cannot renew the lease"),
-                Err(_) => tracing::warn!("renewing the lease takes too long"),
+                Err(_) => {
+                    tracing::warn!("renewing the lease takes too long");
+                    self.connect_anew();
+                }
             }
             if self.left().is_zero() {
                 return;
             }
+        }
+    }
+
+    fn connect_anew(&mut self) {
+        match self.client.anew() {
+            Ok(client) => self.client = client,
+            Err(error) => tracing::warn!(error = %error.chain(), "cannot connect anew"),
         }
     }
 

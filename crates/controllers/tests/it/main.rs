@@ -27,3 +27,4 @@ mod substituting;
 mod switches;
 mod telling;
 mod tenants;
+mod tunnel;
