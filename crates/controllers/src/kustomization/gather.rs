@@ -193,6 +193,9 @@ pub async fn variables(
                 return Ok(Err(message));
             }
         };
+        if reference.kind == "Secret" {
+            witness.lock().note_origin(object::metadata_text(&object, "uid"));
+        }
         for (key, value) in object["data"].as_object().into_iter().flatten() {
             let text = value.as_str().unwrap_or_default();
             let text = match reference.kind.as_str() {

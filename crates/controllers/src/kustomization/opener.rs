@@ -157,6 +157,13 @@ impl Opener {
         Ok(key)
     }
 
+    /// The data keys that were used so far, always in the same order.
+    pub(super) fn used(&self) -> Vec<Arc<DataKey>> {
+        let mut used: Vec<_> = self.keys.iter().collect();
+        used.sort_by_key(|(wrapped, _)| **wrapped);
+        used.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
     async fn unwrap(&self, metadata: &Metadata, wrapped: [u8; 32]) -> Result<Arc<DataKey>, Refused> {
         let key = Arc::new(self.unlocked(metadata).await.map_err(|why| Refused {
             message: format!("cannot get sops data key: {why}"),

@@ -12,6 +12,7 @@ use sealfast_k8s::object;
 use sealfast_kustomize::engine::{self, Bounds, Build, Options, Restriction};
 use sealfast_kustomize::flux::Outermost;
 use sealfast_kustomize::substitute::Unset;
+use sealfast_sops::cipher::DataKey;
 use serde_json::Value;
 use sha2::Digest;
 
@@ -37,7 +38,7 @@ const MOST_OBJECTS: usize = 50_000;
 pub struct Rendered {
     /// The objects, in the order of the build.
     pub objects: Vec<Value>,
-    /// `sha256:` and the digest of all of them.
+    /// `sha256:` and a digest of all of them.
     pub digest: String,
     /// What was wrong with MACs, when that is no failure, and what was copied as ciphertext.
     pub warnings: Vec<String>,
@@ -153,7 +154,8 @@ pub async fn render(
     });
     let objects = completed(built, opener.as_mut(), &mut macs, substitution.as_ref()).await?;
     warnings.append(&mut macs.warnings);
-    let digest = digest(&objects);
+    let keys = opener.map(|opener| opener.used()).unwrap_or_default();
+    let digest = digest(&objects, &keys, witness.lock().origins());
     Ok(Rendered { objects, digest, warnings, room })
 }
 
@@ -299,8 +301,20 @@ pub fn flatten(built: Value, objects: &mut Vec<Value>) {
     }
 }
 
-fn digest(objects: &[Value]) -> String {
+/// A digest that tells two builds apart. Everybody may read it, and try out what a short secret might be: with a key that nobody
+/// knows who cannot read what went in, that is in vain. What holds no secret has none.
+fn digest<'a>(
+    objects: &[Value],
+    keys: &[Arc<DataKey>],
+    origins: impl Iterator<Item = &'a str> + Clone,
+) -> String {
     let mut hash = sha2::Sha256::new();
+    if !keys.is_empty() || origins.clone().next().is_some() {
+        let mut secret = sha2::Sha256::new();
+        keys.iter().for_each(|key| secret.update(key.expose()));
+        origins.for_each(|origin| secret.update(origin.as_bytes()));
+        hash.update(secret.finalize());
+    }
     for object in objects {
         let text = zeroize::Zeroizing::new(object.to_string());
         hash.update(text.as_bytes());
@@ -316,7 +330,28 @@ mod tests {
 
     use serde_json::json;
 
-    use super::Ids;
+    use super::*;
+
+    #[test]
+    fn a_digest_of_secrets_can_be_tried_out_by_nobody() {
+        let objects = [json!({ "kind": "Secret", "stringData": { "pin": "1234" } })];
+        let key = |byte: u8| Arc::new(DataKey::from_bytes(&[byte; 32]).unwrap());
+        let of = |keys: &[Arc<DataKey>], origins: &[&str]| digest(&objects, keys, origins.iter().copied());
+        let plain: String = sha2::Sha256::digest(format!("{}\n---\n", objects[0]))
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(of(&[], &[]), format!("sha256:{plain}"), "what holds no secret has one of everybody");
+        let all = [
+            of(&[], &[]),
+            of(&[key(1)], &[]),
+            of(&[key(2)], &[]),
+            of(&[], &["uid"]),
+            of(&[key(1)], &["uid"]),
+        ];
+        assert_eq!(HashSet::<&String>::from_iter(&all).len(), all.len());
+        assert_eq!(of(&[key(1)], &["uid"]), all[4], "it is the same each time");
+    }
 
     #[test]
     fn no_two_objects_have_one_id() {

@@ -28,6 +28,8 @@ pub struct Witness {
     /// What was made of them; the same comes of many objects.
     learned: BTreeSet<Text>,
     wholes: BTreeSet<Text>,
+    /// The uids of Secrets that values come from.
+    origins: BTreeSet<String>,
     /// Bytes that may still be taken; as many as there are when none.
     room: Option<usize>,
     is_overrun: bool,
@@ -92,7 +94,10 @@ impl Witness {
         let left = room.checked_sub(text.len()).and_then(|_| room.checked_sub(bytes(text) + ENTRY));
         match left {
             Some(_) => self.room = left,
-            None => *self = Self { is_overrun: true, ..Self::within(0) },
+            None => {
+                let origins = std::mem::take(&mut self.origins);
+                *self = Self { is_overrun: true, origins, ..Self::within(0) };
+            }
         }
         left.is_some()
     }
@@ -100,6 +105,16 @@ impl Witness {
     /// The values, and what was made of them.
     pub fn values(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|value| value.as_str()).chain(self.learned.iter().map(Text::as_str))
+    }
+
+    /// The uids of the Secrets that values come from, in order. Nobody knows them who may not read these.
+    pub(super) fn origins(&self) -> impl Iterator<Item = &str> + Clone {
+        self.origins.iter().map(String::as_str)
+    }
+
+    /// Takes note of a Secret that values come from.
+    pub(super) fn note_origin(&mut self, uid: &str) {
+        self.origins.insert(uid.to_owned());
     }
 
     /// Takes a value that is secret for another reason.

@@ -118,6 +118,25 @@ async fn a_build_ends_with_its_time() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_digest_of_what_is_built_depends_on_the_key_of_what_is_opened() -> Result<()> {
+    let recipient = keys()?.age_recipients().concat();
+    let (first, second) =
+        (sealed(SECRET, Format::Yaml, &recipient).await?, sealed(SECRET, Format::Yaml, &recipient).await?);
+    let builds = Fair::new(1);
+    let (mac, unset) = (SopsMac::Warn, Unset::Empty);
+    let rules = Rules { mac, unset, builds: &builds, room: None, deadline: None };
+    let mut digests = Vec::new();
+    for text in [&first, &second, &first] {
+        let files = [("kustomization.yaml", "resources: [in.yaml]\n"), ("in.yaml", &**text)];
+        let built = rendered(&files, &rules).await?.map_err(anyhow::Error::msg)?;
+        ensure!(built.objects[0]["stringData"]["secret"] == "hunter2");
+        digests.push(built.digest);
+    }
+    ensure!(digests[0] == digests[2] && digests[0] != digests[1], "{digests:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn every_file_that_is_opened_is_checked_however_it_comes_in() -> Result<()> {
     let recipient = keys()?.age_recipients().concat();
     let (secret, values) =
