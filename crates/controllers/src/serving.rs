@@ -1,11 +1,12 @@
 //! Connections of our small HTTP servers: how many, and for how long.
 //!
 //! Anybody in the cluster can reach them, so nobody may keep what others need: a client that does not finish its head, or
-//! takes nothing of its answer, is let go.
+//! takes nothing of its answer, is let go, and where there is no place left, whoever was silent for longest.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,15 +14,16 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::Sleep;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, Sleep};
 
 /// What clients may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Connections at a time; further ones are closed.
+    /// Connections at a time; for a further one another is closed.
     pub(crate) connections: usize,
     /// How long the head of a request may take, and a connection be kept without one.
     pub(crate) head: Duration,
@@ -45,13 +47,17 @@ impl Default for Limits {
 /// Answers until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits) {
     let mut connections = JoinSet::new();
+    let mut places: Vec<Place> = Vec::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < limits.connections => {
-                    connections.spawn(tokio::time::timeout(limits.whole, answer(stream, router.clone(), limits)));
+                Ok((stream, _)) => {
+                    make_place(&mut places, limits.connections);
+                    let moved = Moved::default();
+                    let served = answer(stream, router.clone(), limits, moved.clone());
+                    let task = connections.spawn(async move { drop(tokio::time::timeout(limits.whole, served).await) });
+                    places.push(Place { task, moved });
                 }
-                Ok(_) => {}
                 // There are no descriptors left, say.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
@@ -60,8 +66,36 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits)
     }
 }
 
-async fn answer(stream: TcpStream, router: Router, limits: Limits) {
-    let stream = Patient { stream, silence: limits.silence, since: None };
+/// When something last came through a connection.
+#[derive(Clone)]
+struct Moved(Arc<Mutex<Instant>>);
+
+impl Default for Moved {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+/// A connection that is served.
+struct Place {
+    task: AbortHandle,
+    moved: Moved,
+}
+
+/// Whoever asks now is asked by somebody else whether we live, say; whoever was silent for longest may come again.
+fn make_place(places: &mut Vec<Place>, most: usize) {
+    places.retain(|place| !place.task.is_finished());
+    if places.len() < most {
+        return;
+    }
+    let silent = places.iter().enumerate().min_by_key(|(_, place)| *place.moved.0.lock());
+    if let Some((at, _)) = silent {
+        places.swap_remove(at).task.abort();
+    }
+}
+
+async fn answer(stream: TcpStream, router: Router, limits: Limits, moved: Moved) {
+    let stream = Patient { stream, silence: limits.silence, since: None, moved };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(64 << 10);
     let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
@@ -76,12 +110,14 @@ struct Patient {
     silence: Duration,
     /// Runs while nothing is taken.
     since: Option<Pin<Box<Sleep>>>,
+    moved: Moved,
 }
 
 impl Patient {
     fn judged<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.since = None;
+            *self.moved.0.lock() = Instant::now();
             return written;
         }
         let silence = self.silence;
@@ -99,7 +135,11 @@ impl AsyncRead for Patient {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            *self.moved.0.lock() = Instant::now();
+        }
+        read
     }
 }
 
@@ -156,7 +196,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_says_nothing_takes_nothing_or_is_one_too_many_is_let_go() -> io::Result<()> {
+    async fn whoever_comes_gets_the_place_of_who_was_silent_for_longest() -> io::Result<()> {
+        let address = server(Limits { connections: 2, ..Limits::default() }).await?;
+        let mut asks = TcpStream::connect(address).await?;
+        let mut silent = TcpStream::connect(address).await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // What came first has said something since.
+        asks.write_all(b"GET / HTTP/1.1\r\n").await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let began = Instant::now();
+        let mut third = TcpStream::connect(address).await?;
+        third.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
+        assert!(rest(&mut third).await > 64 << 20);
+        assert_eq!(rest(&mut silent).await, 0);
+        assert!(began.elapsed() < Limits::default().head, "it was let go for another reason");
+        asks.write_all(b"Host: x\r\nConnection: close\r\n\r\n").await?;
+        assert!(rest(&mut asks).await > 64 << 20);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_or_takes_nothing_is_let_go() -> io::Result<()> {
         let short = Duration::from_millis(300);
         let limits = Limits { connections: 3, head: short, silence: short, ..Limits::default() };
         let address = server(limits).await?;
@@ -165,13 +225,11 @@ mod tests {
         slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-").await?;
         let mut stalled = TcpStream::connect(address).await?;
         stalled.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await?;
-        let mut fourth = TcpStream::connect(address).await?;
-        assert_eq!(rest(&mut fourth).await, 0);
         assert_eq!(rest(&mut silent).await, 0);
         rest(&mut slow).await;
         tokio::time::sleep(5 * short).await;
         assert!(rest(&mut stalled).await < 64 << 20);
-        // All places are free again, and whoever reads gets everything.
+        // Places are free again, and whoever reads gets everything.
         for _ in 0..3 {
             let mut reader = TcpStream::connect(address).await?;
             reader.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
