@@ -94,28 +94,29 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     tracing::info!(target: "sealfast_cli", server = client.address(), "the controllers run until they are told to end");
     // A process that stood still, and moves again when somebody else leads, must not get a single request out.
     let client = client.fenced(led.iter().map(Leadership::fence));
-    let handle = started(run::start(client, options, Arc::clone(&counted)).await)?;
+    let mut handle = started(run::start(client, options, Arc::clone(&counted)).await)?;
     state.set_ready(Ready::Yes);
-    let in_order = {
+    let ended = {
         // Until the last run is over somebody else must not work.
         let lost = any_lost(&mut led);
         tokio::pin!(lost);
-        let asked = tokio::select! {
-            _ = stop.asked() => true,
-            () = &mut lost => false,
+        let ended = tokio::select! {
+            _ = stop.asked() => Ok(()),
+            () = &mut lost => Err(lost_lease()),
+            () = handle.failed() => Err(broken()),
         };
         state.set_ready(Ready::No);
         names.iter().for_each(|name| show(name, 0.0));
-        asked
-            && tokio::select! {
-                () = handle.stop() => true,
-                () = lost => false,
-            }
+        match ended {
+            Ok(()) => tokio::select! {
+                () = handle.stop() => Ok(()),
+                () = lost => Err(lost_lease()),
+            },
+            ended => ended,
+        }
     };
-    if !in_order {
-        // Somebody else may work already: nothing is finished, and nothing freed.
-        return Err(lost_lease());
-    }
+    // Somebody else may work already, or nobody knows what goes on here: nothing is finished, and nothing freed.
+    ended?;
     for leadership in led {
         leadership.release().await;
     }
@@ -134,6 +135,11 @@ async fn answers(client: &Client) -> Result<(), Failure> {
 fn lost_lease() -> Failure {
     Failure::new("leader election lost")
         .hint("another replica took over; this one ends so that it is started anew")
+}
+
+fn broken() -> Failure {
+    Failure::new("a part of the controllers stopped unexpectedly")
+        .hint("this is a fault of Sealfast: the log has a line that says where; this process ends so that it is started anew")
 }
 
 fn started<T>(result: Result<T, sealfast_controllers::error::Error>) -> Result<T, Failure> {

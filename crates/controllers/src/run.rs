@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join_all, select_all};
 use sealfast_cluster::client::watch::Event as Seen;
 use sealfast_cluster::client::{Client, Select};
 use sealfast_k8s::id::GroupVersionKind;
@@ -80,6 +80,13 @@ impl Handle {
     /// What the controllers count.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
+    }
+
+    /// Returns when a task ends that should go on until all are stopped: what it followed or worked on, nobody looks after.
+    pub async fn failed(&mut self) {
+        let tasks = self.watches.iter_mut().chain(&mut self.crews).chain(&mut self.recorders);
+        let (ended, _, _) = select_all(tasks).await;
+        tracing::error!(panicked = ended.is_err(), "a task of the controllers ended");
     }
 
     /// Stops: no new runs are begun, those in progress are finished (or cut off when they take too long), those that
@@ -330,5 +337,28 @@ impl Others {
     fn config_changed(&self, kind: &str, key: &Key) {
         let cause = format!("{kind}/{key}");
         self.index.config_changed(kind, key).into_iter().for_each(|key| self.queue.add_because(key, &cause));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_is_noticed() {
+        let lasting = || tokio::spawn(std::future::pending());
+        let mut handle = Handle {
+            watches: vec![lasting()],
+            crews: vec![lasting()],
+            recorders: vec![lasting()],
+            stop: CancellationToken::new(),
+            metrics: Arc::default(),
+            artifacts: None,
+        };
+        let soon = Duration::from_millis(50);
+        assert!(timeout(soon, handle.failed()).await.is_err());
+        let watch = &mut handle.watches[0];
+        *watch = tokio::spawn(async { panic!("a fault of a test") });
+        assert!(timeout(Duration::from_secs(60), handle.failed()).await.is_ok());
     }
 }
