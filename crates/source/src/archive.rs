@@ -18,6 +18,8 @@ pub mod unpack;
 
 /// Bytes of all files of one archive, before they are compressed: what is larger cannot be unpacked again.
 const MOST_BYTES: u64 = 1 << 30;
+/// Paths of one archive, and of a tree in Git with its submodules, directories included.
+pub(crate) const MOST_PATHS: usize = 200_000;
 
 /// What was packed.
 #[derive(Clone, Debug, PartialEq, Eq)]

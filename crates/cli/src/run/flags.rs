@@ -413,7 +413,7 @@ impl SharedArgs {
                 .or_else(|| env::EVENTS_ADDR.text())
                 .filter(|text| !text.is_empty()),
             // A flag without a text switches nothing on.
-            default_service_account: self.default_service_account.filter(|name| !name.is_empty()),
+            default_service_account: named(self.default_service_account),
             requeue_dependency: self.requeue_dependency,
             jitter_percent: self.interval_jitter_percentage,
             pauses: Pauses { first: self.min_retry_delay, longest: self.max_retry_delay },
@@ -431,7 +431,7 @@ impl SourceArgs {
         Ok(Options {
             storage_dir: self.storage_path.or_else(|| env::STORAGE_PATH.path()).unwrap_or("/data".into()),
             listen,
-            advertise: self.storage_adv_addr.or_else(|| env::STORAGE_ADV_ADDR.text()).or(by_name),
+            advertise: named(self.storage_adv_addr).or_else(|| env::STORAGE_ADV_ADDR.text()).or(by_name),
             retention: Retention {
                 age: self.artifact_retention_ttl,
                 records: self.artifact_retention_records,
@@ -444,10 +444,15 @@ impl SourceArgs {
     }
 }
 
+/// A flag without a text is one that was not given.
+fn named(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
 impl KustomizeArgs {
     fn put(self, options: Options) -> Result<Options, String> {
-        let has_default = self.default_decryption_service_account.is_some()
-            || self.default_kubeconfig_service_account.is_some();
+        let defaults = [&self.default_decryption_service_account, &self.default_kubeconfig_service_account];
+        let has_default = defaults.into_iter().flatten().any(|name| !name.is_empty());
         if has_default && !options.gates.has(Gate::ObjectLevelWorkloadIdentity) {
             return Err("default service accounts for decryption and kubeconfigs need `--feature-gates ObjectLevelWorkloadIdentity=true`".to_owned());
         }
@@ -462,10 +467,10 @@ impl KustomizeArgs {
                 programs: honoured(self.insecure_kubeconfig_exec),
                 unchecked_tls: honoured(self.insecure_kubeconfig_tls),
             },
-            sops_age_secret: self.sops_age_secret,
-            vault_map: self.sops_vault_configmap,
-            default_decryption_account: self.default_decryption_service_account,
-            default_kubeconfig_account: self.default_kubeconfig_service_account,
+            sops_age_secret: named(self.sops_age_secret),
+            vault_map: named(self.sops_vault_configmap),
+            default_decryption_account: named(self.default_decryption_service_account),
+            default_kubeconfig_account: named(self.default_kubeconfig_service_account),
             cross_namespace: match self.no_cross_namespace_refs {
                 true => CrossNamespace::Blocked,
                 false => CrossNamespace::Allowed,
@@ -545,8 +550,23 @@ mod tests {
         assert_eq!(options.custom_stage_kinds, ["policy/PodDisruptionBudget", "a.example.com/B"]);
         assert_eq!(options.sops_age_secret.as_deref(), Some("keys"));
         assert_eq!(options.default_service_account.as_deref(), Some("default"));
-        let unnamed = parsed(&["--default-service-account="])?.options()?;
-        assert_eq!(unnamed.default_service_account, None, "a flag without a text switches nothing on");
+        let flags = [
+            "--default-service-account",
+            "--storage-adv-addr",
+            "--sops-age-secret",
+            "--sops-vault-configmap",
+            "--default-decryption-service-account",
+            "--default-kubeconfig-service-account",
+        ];
+        let empty = flags.map(|flag| format!("{flag}="));
+        let unnamed = parsed(&empty.each_ref().map(String::as_str))?.options()?;
+        let Options { default_service_account, advertise, sops_age_secret, vault_map, .. } = unnamed;
+        let (decryption, kubeconfig) =
+            (unnamed.default_decryption_account, unnamed.default_kubeconfig_account);
+        for named in [default_service_account, advertise, sops_age_secret, vault_map, decryption, kubeconfig]
+        {
+            assert_eq!(named, None, "a flag without a text switches nothing on");
+        }
         assert_eq!(options.labels, "sharding.fluxcd.io/key=shard1");
         assert_eq!(options.cross_namespace, CrossNamespace::Blocked);
         let vaults = Allowed::Prefixes(vec!["https://vault.example.com/".to_owned()]);

@@ -21,7 +21,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 100_000, bytes: super::MOST_BYTES, path: 4096 }
+        // The directory that holds all others is an entry, too.
+        Self { entries: super::MOST_PATHS as u64 + 1, bytes: super::MOST_BYTES, path: 4096 }
     }
 }
 

@@ -9,14 +9,13 @@ use gix::objs::tree::EntryKind;
 use gix::prelude::FindExt as _;
 use jiff::Timestamp;
 
+use crate::archive::MOST_PATHS;
 use crate::error::Error;
 use crate::git::scratch::Folder;
 use crate::tree::{Item, Kind, Tree, sort};
 
 /// A tree may not be deeper than this.
 const DEEPEST: usize = 128;
-/// A tree, submodules included, may not have more paths than this.
-const MOST_PATHS: usize = 200_000;
 /// Tags may lead to tags, but not for ever.
 const LONGEST_TAG_CHAIN: usize = 8;
 

@@ -58,6 +58,18 @@ fn what_was_packed_comes_back() -> Result<()> {
 }
 
 #[test]
+fn what_a_tree_in_git_may_hold_can_be_packed_and_unpacked() -> Result<()> {
+    let mut files = Memory::default();
+    for number in 0..199_999 {
+        files.add(&format!("d/{number}"), Entry::File { bytes: Vec::new(), executable: false });
+    }
+    let mut packed = Vec::new();
+    pack(&files, None, &mut packed, Algorithm::Sha256)?;
+    assert_eq!(unpack(packed.as_slice(), &Limits::default())?.entries.len(), 200_000);
+    Ok(())
+}
+
+#[test]
 fn limits_and_paths_are_kept() -> Result<()> {
     let mut files = Memory::default();
     files.add("big", Entry::File { bytes: vec![0; 100_000], executable: false });
