@@ -409,3 +409,76 @@ const BEGUN: usize = 16 << 10;
 /// Bytes of one unit of the room for large bodies.
 const UNIT: u64 = 64 << 10;
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::server::{Options, start};
+    use crate::storage::Expect;
+
+    fn request(method: http::Method, path: &str, accept: &'static str, body: usize) -> Request {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let accept = (http::header::ACCEPT, http::HeaderValue::from_static(accept));
+        Request {
+            method,
+            path: path.to_owned(),
+            query: Query::parse(query),
+            headers: http::HeaderMap::from_iter([accept]),
+            body: vec![b'x'; body].into(),
+            user: Default::default(),
+            unread: Default::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_stored_tells_whether_a_request_takes_long() {
+        let running = start(Options::default()).await.expect("it starts");
+        let app = &running.app;
+        for (name, bytes) in [("large", LARGE), ("small", 1)] {
+            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": {"a": "x".repeat(bytes)}});
+            let key = Key::new(&"configmaps".into(), "default", name);
+            assert!(app.store.put(&key, &object, Expect::Absent).is_ok());
+        }
+        let (json, table) = ("application/json", "application/json;as=Table;v=v1;g=meta.k8s.io");
+        let long = |method: http::Method, path: &str, accept: &'static str, body: usize| {
+            let request = request(method, path, accept, body);
+            let Route::Resource(at) = route(&request.path) else { panic!("{path} is one of a resource") };
+            takes_long(app, &request, &at)
+        };
+        let (maps, core) = ("/api/v1/namespaces/default/configmaps", "/apis/apiextensions.k8s.io/v1");
+        for (method, path, accept, body, wanted) in [
+            (http::Method::PATCH, format!("{maps}/large"), json, 10, true),
+            (http::Method::PATCH, format!("{maps}/small"), json, 10, false),
+            (http::Method::DELETE, format!("{maps}/large"), json, 0, true),
+            (http::Method::POST, maps.to_owned(), json, 10, false),
+            (http::Method::POST, maps.to_owned(), json, LARGE + 1, true),
+            (http::Method::POST, format!("{core}/customresourcedefinitions"), json, 10, true),
+            (http::Method::GET, maps.to_owned(), json, 0, false),
+            (http::Method::GET, maps.to_owned(), table, 0, true),
+            (http::Method::GET, "/api/v1/namespaces/kube-system/configmaps".to_owned(), table, 0, false),
+            (http::Method::GET, "/api/v1/configmaps".to_owned(), "application/yaml", 0, true),
+            (http::Method::GET, format!("{maps}/small"), table, 0, false),
+            (http::Method::GET, format!("{maps}/large"), table, 0, true),
+            (http::Method::GET, format!("{maps}?watch=1"), table, 0, false),
+        ] {
+            assert_eq!(long(method.clone(), &path, accept, body), wanted, "{method} {path} {accept}");
+        }
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_all_turns() {
+        let running = start(Options::default()).await.expect("it starts");
+        let app = &running.app;
+        let taken: Vec<Place> = std::iter::from_fn(|| app.aside.take_now("a", 1)).collect();
+        assert!(!taken.is_empty() && app.aside.take_now("b", 1).is_some());
+        let document = app.documents.take_now("a", 1);
+        assert!(
+            document.is_some() && app.documents.take_now("b", 1).is_some(),
+            "these are in no turn of writes"
+        );
+        running.stop().await;
+    }
+}
