@@ -40,6 +40,7 @@ mod workload;
 use serde_json::{Value, json};
 
 use crate::causes::{Cause, Causes};
+use crate::convert;
 use crate::fields::{self, text};
 use crate::grammar;
 use crate::keys;
@@ -154,7 +155,9 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
         "controllerrevisions.apps" => small::revision(object, old, out),
         "jobs.batch" => batch::job(object, out),
         "cronjobs.batch" => batch::cron_job(object, old, out),
-        "horizontalpodautoscalers.autoscaling" => autoscaling::autoscaler(object, old, out),
+        "horizontalpodautoscalers.autoscaling" => {
+            autoscaling::autoscaler(&convert::to_storage(object.clone(), resource), old, out);
+        }
         "poddisruptionbudgets.policy" => small::budget(object, out),
         "leases.coordination.k8s.io" => small::lease(object, out),
         "ingresses.networking.k8s.io" => networking::ingress(object, out),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::autoscaler;
 use crate::kinds::Resource;
 
 /// Turns a stored object into the version that a request names.
@@ -12,7 +13,7 @@ pub(crate) fn from_storage(mut object: Value, resource: &Resource) -> Value {
     }
     match (resource.group.as_str(), resource.version.as_str(), resource.kind.as_str()) {
         ("events.k8s.io", _, "Event") => renamed(object, "events.k8s.io/v1", EVENT_FIELDS, Direction::Out),
-        ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler_v1(object),
+        ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler::to_v1(object),
         _ => object,
     }
 }
@@ -26,7 +27,11 @@ pub(crate) fn to_storage(mut object: Value, resource: &Resource) -> Value {
     match (resource.group.as_str(), resource.version.as_str(), resource.kind.as_str()) {
         ("events.k8s.io", _, "Event") => event_in_full(renamed(object, "v1", EVENT_FIELDS, Direction::In)),
         ("", _, "Event") => event_in_full(object),
-        ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler_v2(object),
+        ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler::to_v2(object),
+        ("autoscaling", _, "HorizontalPodAutoscaler") => {
+            let _ = autoscaler::take_notes(&mut object);
+            object
+        }
         _ => object,
     }
 }
@@ -75,51 +80,6 @@ fn renamed(object: Value, api_version: &str, names: &[(&str, &str)], direction: 
         }
     }
     Value::Object(out)
-}
-
-fn autoscaler_v1(mut object: Value) -> Value {
-    object["apiVersion"] = "autoscaling/v1".into();
-    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-        let metrics = spec.shift_remove("metrics");
-        spec.shift_remove("behavior");
-        let cpu = metrics
-            .as_ref()
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .find(|metric| metric["resource"]["name"] == "cpu");
-        let target = cpu.map(|metric| &metric["resource"]["target"]["averageUtilization"]);
-        if let Some(percent) = target.and_then(Value::as_i64) {
-            spec.insert("targetCPUUtilizationPercentage".into(), percent.into());
-        }
-    }
-    if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
-        status.shift_remove("currentMetrics");
-        status.shift_remove("conditions");
-        status.entry("currentReplicas").or_insert(json!(0));
-        status.entry("desiredReplicas").or_insert(json!(0));
-    }
-    object
-}
-
-fn autoscaler_v2(mut object: Value) -> Value {
-    object["apiVersion"] = "autoscaling/v2".into();
-    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
-        && let Some(percent) = spec.shift_remove("targetCPUUtilizationPercentage")
-    {
-        let target = json!({"type": "Utilization", "averageUtilization": percent});
-        spec.insert(
-            "metrics".into(),
-            json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]),
-        );
-    }
-    if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
-        status.entry("currentMetrics").or_insert(Value::Null);
-        if status.get("currentReplicas") == Some(&json!(0)) {
-            status.shift_remove("currentReplicas");
-        }
-    }
-    object
 }
 
 /// Stored name (core/v1) and the name in events.k8s.io/v1.

@@ -18,6 +18,7 @@ mod addresses;
 mod admit;
 mod app;
 mod auth;
+mod autoscaler;
 mod body;
 mod bootstrap;
 mod call;

@@ -1,4 +1,4 @@
-//! HorizontalPodAutoscalers, in either of their versions.
+//! HorizontalPodAutoscalers, in the version in which they are kept.
 
 use serde_json::Value;
 
@@ -23,12 +23,6 @@ pub(super) fn autoscaler(object: &Value, old: Option<&Value>, out: &mut Causes) 
     let number = most.number().unwrap_or(0);
     if least.number().is_some_and(|least| number < least) {
         out.push(most.wrong(number, "must be greater than or equal to `minReplicas`"));
-    }
-    // The older version's one number is a metric, too.
-    let share = spec.get("targetCPUUtilizationPercentage");
-    if share.number().is_some_and(|share| share < 1) {
-        let place = At::root(share.value, "spec.metrics[0].resource.target.averageUtilization");
-        out.push(place.invalid("must be greater than 0"));
     }
     let target = spec.get("scaleTargetRef");
     selector::reference(target, out);

@@ -6,10 +6,13 @@ use super::{fill, map, set};
 
 /// Fills in an autoscaler of `autoscaling/v1` or `autoscaling/v2`.
 pub(super) fn autoscaler(version: &str, root: &mut Map<String, Value>) {
+    let has_metrics = crate::autoscaler::has_metrics(root);
     let Some(spec) = map(root, "spec") else { return };
     set(spec, "minReplicas", json!(1));
     if version == "v1" {
-        set(spec, "targetCPUUtilizationPercentage", json!(TARGET));
+        if !has_metrics {
+            set(spec, "targetCPUUtilizationPercentage", json!(TARGET));
+        }
         fill(root, "status", json!({ "currentReplicas": 0, "desiredReplicas": 0 }));
         return;
     }

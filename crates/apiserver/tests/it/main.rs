@@ -1,6 +1,7 @@
 //! Races, restarts and what is on the disk.
 
 mod alike;
+mod autoscalers;
 mod beside;
 mod bodies;
 mod bounds;
