@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
+use sealfast_yaml::parse::Limits;
 use serde_json::{Value, json};
 
 use crate::call::Call;
@@ -71,12 +72,13 @@ pub(crate) fn unreadable_kind(key: &str, found: &Value) -> String {
 
 /// What is wrong with a YAML text that has keys twice, in the words of its reader.
 pub(crate) fn doubled_in_yaml(body: &[u8]) -> Option<String> {
-    sealfast_yaml::json::from_yaml_strict(body).err().map(|error| error.to_string())
+    sealfast_yaml::json::from_yaml_strict_within(body, &LIMITS).err().map(|error| error.to_string())
 }
 
 /// Reads YAML, or JSON; whole numbers are whole, however they are written.
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, String> {
-    let mut value = sealfast_yaml::json::from_yaml(body).map_err(|error| error.to_string())?;
+    let mut value =
+        sealfast_yaml::json::from_yaml_within(body, &LIMITS).map_err(|error| error.to_string())?;
     fields::whole_numbers(&mut value);
     counted(&value)?;
     Ok(value)
@@ -265,6 +267,8 @@ fn other_version(found: &str, wanted: &GroupVersionKind) -> Status {
     ))
 }
 
+/// Bounds of a text in YAML, where keys are counted, too.
+const LIMITS: Limits = Limits { bytes: usize::MAX, nodes: fields::MOST_VALUES };
 const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
 /// What Go reads to learn of what kind a text is.
 const HEAD: &str =
@@ -272,3 +276,20 @@ const HEAD: &str =
 const JSON: &str = "application/json";
 pub(crate) const YAML: &str = "application/yaml";
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_of_yaml_are_counted_while_it_is_read() {
+        let list = |count: usize| format!("a: [{}0]", "0,".repeat(count - 1));
+        assert!(yaml(list(1_000).as_bytes()).is_ok());
+        for why in [
+            yaml(list(fields::MOST_VALUES).as_bytes()).err(),
+            doubled_in_yaml(list(fields::MOST_VALUES).as_bytes()),
+        ] {
+            assert!(why.is_some_and(|why| why.contains("nodes")), "it says what there is too much of");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::decode::{Decoder, Duplicates, Entries, Plain, go_syntax};
 use crate::emit::sorted::{self, Origin};
 use crate::error::{Error, Problem};
 use crate::node::{Node, Style};
-use crate::parse;
+use crate::parse::{self, Limits};
 use crate::scalar::{self, Words, float_text};
 
 mod owned;
@@ -29,7 +29,16 @@ pub use text::{quote, text};
 /// # Ok::<(), sealfast_yaml::error::Error>(())
 /// ```
 pub fn from_yaml(input: &[u8]) -> Result<Value, Error> {
-    first(input, Duplicates::LastWins, Floats::AsJson)
+    from_yaml_within(input, &Limits::default())
+}
+
+/// The same within bounds, for text from strangers.
+///
+/// # Errors
+///
+/// As [`from_yaml`]; also a bound that the text exceeds.
+pub fn from_yaml_within(input: &[u8], limits: &Limits) -> Result<Value, Error> {
+    first(input, limits, Duplicates::LastWins, Floats::AsJson)
 }
 
 /// Reads the first document as a JSON value, and refuses keys that stand twice.
@@ -38,7 +47,16 @@ pub fn from_yaml(input: &[u8]) -> Result<Value, Error> {
 ///
 /// As [`from_yaml`]; also duplicate keys, all of them with their lines.
 pub fn from_yaml_strict(input: &[u8]) -> Result<Value, Error> {
-    first(input, Duplicates::Refused, Floats::AsJson)
+    from_yaml_strict_within(input, &Limits::default())
+}
+
+/// The same within bounds, for text from strangers.
+///
+/// # Errors
+///
+/// As [`from_yaml_strict`]; also a bound that the text exceeds.
+pub fn from_yaml_strict_within(input: &[u8], limits: &Limits) -> Result<Value, Error> {
+    first(input, limits, Duplicates::Refused, Floats::AsJson)
 }
 
 /// Writes JSON text (or any YAML) as YAML with sorted keys: numbers keep their kind, so `1e10` stays a float.
@@ -47,12 +65,12 @@ pub fn from_yaml_strict(input: &[u8]) -> Result<Value, Error> {
 ///
 /// What the YAML reader does not take, some JSON escapes among them.
 pub fn text_to_yaml(input: &str) -> Result<String, Error> {
-    first(input.as_bytes(), Duplicates::LastWins, Floats::AsTheyAre)
+    first(input.as_bytes(), &Limits::default(), Duplicates::LastWins, Floats::AsTheyAre)
         .map(|value| sorted::text(&value, Origin::Read))
 }
 
-fn first(input: &[u8], duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
-    match parse::first_older(input)? {
+fn first(input: &[u8], limits: &Limits, duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
+    match parse::first_older(input, limits)? {
         None => Ok(Value::Null),
         Some(document) => convert(document, duplicates, floats, &mut 0),
     }

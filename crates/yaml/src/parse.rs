@@ -128,10 +128,9 @@ pub fn first(input: &[u8]) -> Result<Option<Node>, Error> {
 }
 
 /// Reads the first document as v2 does, with its lines of errors.
-pub(crate) fn first_older(input: &[u8]) -> Result<Option<Node>, Error> {
-    let limits = Limits::default();
-    let source = read::source(input, &limits);
-    tree::Builder::new(&source, &limits).look_less().document().map_err(Error::into_older)
+pub(crate) fn first_older(input: &[u8], limits: &Limits) -> Result<Option<Node>, Error> {
+    let source = read::source(input, limits);
+    tree::Builder::new(&source, limits).look_less().document().map_err(Error::into_older)
 }
 
 /// Returns the parser's events in the form of [`crate::trace`].
