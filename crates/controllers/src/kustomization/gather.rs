@@ -77,7 +77,7 @@ pub async fn inputs(
 ) -> Result<Gathered, Failure> {
     let (client, namespace) = (&shared.client, &typed.metadata.namespace);
     let opener = match &typed.spec.decryption {
-        Some(decryption) => Some(opener(shared, typed, decryption).await?.watched(Arc::clone(witness))),
+        Some(decryption) => Some(opener(shared, typed, decryption, witness).await?),
         None => None,
     };
     let variables = match &typed.spec.post_build {
@@ -89,7 +89,12 @@ pub async fn inputs(
 
 /// The keys that an object may use: those of its own Secret, else those that the operator gave for all; and credentials of
 /// clouds for the account that it names.
-async fn opener(shared: &Shared, typed: &Kustomization, decryption: &Decryption) -> Result<Opener, Failure> {
+async fn opener(
+    shared: &Shared,
+    typed: &Kustomization,
+    decryption: &Decryption,
+    witness: &Arc<Mutex<Witness>>,
+) -> Result<Opener, Failure> {
     let namespace = &typed.metadata.namespace;
     let secret = match (&decryption.secret_ref, &shared.options.sops_age_secret) {
         (Some(reference), _) => {
@@ -107,6 +112,7 @@ async fn opener(shared: &Shared, typed: &Kustomization, decryption: &Decryption)
     let ((keyring, given), version) = match &secret {
         Some((secret, entries)) => {
             let text = |field| object::metadata_text(secret, field);
+            witness.lock().note_origin(text("uid"));
             let version = format!("{namespace}/{}/{}", text("uid"), text("resourceVersion"));
             (import::keyring(secret, *entries, clouds)?, version)
         }
@@ -129,7 +135,7 @@ async fn opener(shared: &Shared, typed: &Kustomization, decryption: &Decryption)
             "name a Secret with a private key or credentials for it in spec.decryption.secretRef".to_owned()
         }
     };
-    Ok(Opener::new(keyring, known).lent(lending).advising(advice))
+    Ok(Opener::new(keyring, known).lent(lending).advising(advice).watched(Arc::clone(witness)))
 }
 
 /// The account that key services know the object by; none for the controller's own.

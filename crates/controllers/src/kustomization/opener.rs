@@ -158,10 +158,12 @@ impl Opener {
     }
 
     /// The data keys that were used so far, always in the same order.
-    pub(super) fn used(&self) -> Vec<Arc<DataKey>> {
+    pub(super) fn used(&self) -> Zeroizing<Vec<u8>> {
         let mut used: Vec<_> = self.keys.iter().collect();
         used.sort_by_key(|(wrapped, _)| **wrapped);
-        used.into_iter().map(|(_, key)| key.clone()).collect()
+        let mut bytes = Zeroizing::new(Vec::with_capacity(32 * used.len()));
+        used.iter().for_each(|(_, key)| bytes.extend_from_slice(key.expose()));
+        bytes
     }
 
     async fn unwrap(&self, metadata: &Metadata, wrapped: [u8; 32]) -> Result<Arc<DataKey>, Refused> {

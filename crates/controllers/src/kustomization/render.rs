@@ -12,9 +12,9 @@ use sealfast_k8s::object;
 use sealfast_kustomize::engine::{self, Bounds, Build, Options, Restriction};
 use sealfast_kustomize::flux::Outermost;
 use sealfast_kustomize::substitute::Unset;
-use sealfast_sops::cipher::DataKey;
 use serde_json::Value;
 use sha2::Digest;
+use zeroize::Zeroizing;
 
 use crate::fair::Fair;
 use crate::gates::{Gate, Gates};
@@ -29,6 +29,7 @@ use crate::kustomization::shared::Shared;
 use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::view::View;
+use crate::kustomization::witness::Witness;
 use crate::options::SopsMac;
 
 /// How many objects a build may have: no inventory holds as many by far.
@@ -154,8 +155,7 @@ pub async fn render(
     });
     let objects = completed(built, opener.as_mut(), &mut macs, substitution.as_ref()).await?;
     warnings.append(&mut macs.warnings);
-    let keys = opener.map(|opener| opener.used()).unwrap_or_default();
-    let digest = digest(&objects, &keys, witness.lock().origins());
+    let digest = digest(&objects, &secret(opener.as_ref(), &witness.lock()));
     Ok(Rendered { objects, digest, warnings, room })
 }
 
@@ -301,22 +301,26 @@ pub fn flatten(built: Value, objects: &mut Vec<Value>) {
     }
 }
 
-/// A digest that tells two builds apart. Everybody may read it, and try out what a short secret might be: with a key that nobody
-/// knows who cannot read what went in, that is in vain. What holds no secret has none.
-fn digest<'a>(
-    objects: &[Value],
-    keys: &[Arc<DataKey>],
-    origins: impl Iterator<Item = &'a str> + Clone,
-) -> String {
+/// What nobody knows who may not read what went into a build; empty when nothing secret did. It stays the same when a file is
+/// encrypted anew: the same objects are the same build. Only where no Secret holds a key, that is the data keys.
+fn secret(opener: Option<&Opener>, witness: &Witness) -> Zeroizing<Vec<u8>> {
+    let origins: Vec<&str> = witness.origins().collect();
+    let origins = Zeroizing::new(origins.concat().into_bytes());
+    match opener {
+        Some(opener) if origins.is_empty() => opener.used(),
+        _ => origins,
+    }
+}
+
+/// A digest that tells two builds apart. Everybody may read it, and try out by it what a short secret might be, unless it has a
+/// key.
+fn digest(objects: &[Value], key: &[u8]) -> String {
     let mut hash = sha2::Sha256::new();
-    if !keys.is_empty() || origins.clone().next().is_some() {
-        let mut secret = sha2::Sha256::new();
-        keys.iter().for_each(|key| secret.update(key.expose()));
-        origins.for_each(|origin| secret.update(origin.as_bytes()));
-        hash.update(secret.finalize());
+    if !key.is_empty() {
+        hash.update(sha2::Sha256::digest(key));
     }
     for object in objects {
-        let text = zeroize::Zeroizing::new(object.to_string());
+        let text = Zeroizing::new(object.to_string());
         hash.update(text.as_bytes());
         hash.update(b"\n---\n");
     }
@@ -328,6 +332,7 @@ fn digest<'a>(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use sealfast_keys::keyring::Keyring;
     use serde_json::json;
 
     use super::*;
@@ -335,22 +340,22 @@ mod tests {
     #[test]
     fn a_digest_of_secrets_can_be_tried_out_by_nobody() {
         let objects = [json!({ "kind": "Secret", "stringData": { "pin": "1234" } })];
-        let key = |byte: u8| Arc::new(DataKey::from_bytes(&[byte; 32]).unwrap());
-        let of = |keys: &[Arc<DataKey>], origins: &[&str]| digest(&objects, keys, origins.iter().copied());
+        let of = |key: &[u8]| digest(&objects, key);
         let plain: String = sha2::Sha256::digest(format!("{}\n---\n", objects[0]))
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        assert_eq!(of(&[], &[]), format!("sha256:{plain}"), "what holds no secret has one of everybody");
-        let all = [
-            of(&[], &[]),
-            of(&[key(1)], &[]),
-            of(&[key(2)], &[]),
-            of(&[], &["uid"]),
-            of(&[key(1)], &["uid"]),
-        ];
-        assert_eq!(HashSet::<&String>::from_iter(&all).len(), all.len());
-        assert_eq!(of(&[key(1)], &["uid"]), all[4], "it is the same each time");
+        assert_eq!(of(b""), format!("sha256:{plain}"), "what holds no secret has one of everybody");
+        assert!(of(b"one") != of(b"") && of(b"one") != of(b"two") && of(b"one") == of(b"one"));
+    }
+
+    #[test]
+    fn the_key_of_a_digest_outlives_what_is_encrypted_anew() {
+        let mut witness = Witness::default();
+        assert!(secret(None, &witness).is_empty());
+        witness.note_origin("uid-of-a-secret");
+        let opener = Opener::new(Keyring::empty(), None);
+        assert_eq!(secret(Some(&opener), &witness).as_slice(), b"uid-of-a-secret");
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct Witness {
     /// What was made of them; the same comes of many objects.
     learned: BTreeSet<Text>,
     wholes: BTreeSet<Text>,
-    /// The uids of Secrets that values come from.
+    /// The uids of Secrets that keys and values come from.
     origins: BTreeSet<String>,
     /// Bytes that may still be taken; as many as there are when none.
     room: Option<usize>,
@@ -107,12 +107,12 @@ impl Witness {
         self.values.iter().map(|value| value.as_str()).chain(self.learned.iter().map(Text::as_str))
     }
 
-    /// The uids of the Secrets that values come from, in order. Nobody knows them who may not read these.
+    /// The uids of the Secrets that keys and values come from, in order. Nobody knows them who may not read these.
     pub(super) fn origins(&self) -> impl Iterator<Item = &str> + Clone {
         self.origins.iter().map(String::as_str)
     }
 
-    /// Takes note of a Secret that values come from.
+    /// Takes note of a Secret that keys or values come from.
     pub(super) fn note_origin(&mut self, uid: &str) {
         self.origins.insert(uid.to_owned());
     }
