@@ -59,7 +59,8 @@ pub(crate) struct UpArgs {
     /// GitRepository that the folder stands in for: what names it as its source builds from the folder.
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     stands_for: Option<String>,
-    /// File with an age identity or an armored OpenPGP secret key; may be repeated [default: the person's age keys]. What
+    /// File with an age identity or an armored OpenPGP secret key; may be repeated [default: for a folder, the
+    /// person's age keys]. What
     /// Kustomizations of the source decrypt with and nobody has made is made from them.
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,

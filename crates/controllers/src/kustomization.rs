@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use sealfast_cluster::apply::weight;
 use sealfast_cluster::error::Error as ClusterError;
+use sealfast_k8s::condition;
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::REQUESTED_AT;
 use sealfast_k8s::flux::artifact::Artifact;
@@ -273,7 +274,7 @@ impl Run<'_> {
         let room = Held::new(std::mem::take(&mut rendered.room));
         let prepared = apply::prepared(rendered, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
-        if self.is_asked_for() {
+        if self.is_asked_for() || self.has_failed() {
             known.forget(prepared.objects());
         }
         let claims = Claims::of(&self.shared.client, &typed);
@@ -329,6 +330,12 @@ impl Run<'_> {
         let token = metadata.annotations.get(REQUESTED_AT);
         metadata.generation != status.observed_generation
             || token.is_some_and(|token| *token != status.last_handled_reconcile_at)
+    }
+
+    /// Whether the run before did not end well.
+    fn has_failed(&self) -> bool {
+        let ready = condition::find(&self.typed.status.conditions, "Ready");
+        ready.is_some_and(|ready| ready.status == "False")
     }
 
     /// Does something; when it takes long, the status says what.

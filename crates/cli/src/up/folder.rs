@@ -15,6 +15,7 @@ use crate::diagnostic::Failure;
 
 /// Changes that come together are offered together.
 const SETTLE: Duration = Duration::from_millis(120);
+const LONGEST_SETTLE: Duration = Duration::from_secs(2);
 
 /// A folder on its way into the cluster.
 pub(super) struct Offered<'a> {
@@ -86,12 +87,14 @@ impl Watch {
         Ok(Self { changes, _watcher: watcher })
     }
 
-    /// Waits for a change and the ones that come with it.
+    /// Waits for a change and the ones that come with it, but not for the end of a log that is always written to.
     async fn changed(&mut self) {
         if self.changes.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
-        while tokio::time::timeout(SETTLE, self.changes.recv()).await.is_ok() {}
+        let settled = async { while tokio::time::timeout(SETTLE, self.changes.recv()).await.is_ok() {} };
+        // Late ones are another change.
+        let _ = tokio::time::timeout(LONGEST_SETTLE, settled).await;
     }
 }
 
@@ -109,6 +112,22 @@ mod tests {
     use notify::event::{CreateKind, Event};
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_never_settles_is_looked_at_all_the_same() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut watch = Watch::start(dir.path(), Vec::new()).expect("it is watched");
+        let log = dir.path().join("log");
+        let noise = tokio::spawn(async move {
+            for line in 0u64.. {
+                std::fs::write(&log, line.to_string()).expect("it is written");
+                tokio::time::sleep(SETTLE / 6).await;
+            }
+        });
+        let looked = tokio::time::timeout(10 * LONGEST_SETTLE, watch.changed()).await;
+        noise.abort();
+        assert!(looked.is_ok(), "it waits for the end of what has none");
+    }
 
     #[test]
     fn what_up_writes_itself_is_no_change() {

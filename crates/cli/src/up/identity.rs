@@ -67,7 +67,8 @@ impl Identity {
     }
 }
 
-/// The identities named by flag, else by the folder, else the person's own age identities.
+/// The identities named by flag, else by the folder, else, for a folder, the person's own age identities. Whoever writes
+/// to a repository could have what those open sent elsewhere.
 pub(super) fn all(args: &UpArgs, defaults: &Defaults, source: &Source) -> Result<Vec<Identity>, Failure> {
     if !args.identity.is_empty() {
         return args.identity.iter().map(|path| Identity::read(path)).collect();
@@ -81,7 +82,7 @@ pub(super) fn all(args: &UpArgs, defaults: &Defaults, source: &Source) -> Result
         }
         return defaults.identities.iter().map(|path| Identity::read(path)).collect();
     }
-    Ok(if *source == Source::Nothing { Vec::new() } else { of_person() })
+    Ok(if matches!(source, Source::Folder(_)) { of_person() } else { Vec::new() })
 }
 
 /// The age identities that `decrypt` would find, but for those that somebody has to unlock.

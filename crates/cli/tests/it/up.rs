@@ -69,6 +69,10 @@ fn a_repository_is_followed_by_its_url() -> Result<()> {
     assert!(talk.contains("✔ gitrepository flux-system/sample: ready: stored artifact"), "{talk}");
     assert!(talk.contains("Applied revision: HEAD@sha1:"), "{talk}");
     assert!(table.contains("password=••••••"), "{table}");
+    // It may be anybody's: what the person's own keys open is not for it.
+    person.set("SOPS_AGE_KEY_FILE", "sample/demo.agekey");
+    let told = refused(&person, &[server.url("sample").as_str(), "--path", "overlays/demo"])?;
+    assert!(told.contains("overlays/demo") || told.contains("decrypt"), "{told}");
     Ok(())
 }
 

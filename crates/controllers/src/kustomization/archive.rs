@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io::{self, Read, Seek};
 
 use bytes::{Buf as _, Bytes};
 use sealfast_cluster::client::Client;
@@ -21,8 +20,8 @@ const UNNAMED: u64 = 1 << 20;
 
 /// A compressed archive.
 pub(super) enum Archive {
-    /// In our own storage.
-    File(PathBuf),
+    /// In our own storage, held open: another one may take its name at any time.
+    File(File),
     /// In memory, as it came.
     Parts(VecDeque<Bytes>),
 }
@@ -39,10 +38,8 @@ impl Archive {
         let hash = digest::like(digest).map_err(|_| {
             broken(format!("failed to parse digest '{digest}': unsupported digest algorithm"))
         })?;
-        let reader: Box<dyn Read> = match self {
-            Archive::File(path) => {
-                Box::new(File::open(path).map_err(|error| broken(error.kind().to_string()))?)
-            }
+        let reader: Box<dyn Read + '_> = match self {
+            Archive::File(file) => Box::new(file),
             Archive::Parts(parts) => Box::new(Parts(parts.clone())),
         };
         let mut reader = Hashed { reader, hash };
@@ -64,7 +61,10 @@ impl Archive {
     pub(super) fn unpacked(self, size: u64) -> Result<Memory, Error> {
         let limits = Limits { bytes: size.saturating_add(UNNAMED), ..Limits::default() };
         match self {
-            Archive::File(path) => unpack(File::open(path).map_err(Error::Archive)?, &limits),
+            Archive::File(mut file) => {
+                file.rewind().map_err(Error::Archive)?;
+                unpack(file, &limits)
+            }
             Archive::Parts(parts) => unpack(Parts(parts), &limits),
         }
     }
@@ -166,6 +166,26 @@ mod tests {
         assert!(matches!(few, Err(Error::TooLarge { limit: 50_000, .. })));
         let size = archive.measured(&artifact, 1 << 20).expect("the digest is right").expect("it fits");
         assert!((100_000..110_000).contains(&size), "{size}");
+        assert_eq!(archive.unpacked(size).expect("it is one"), files);
+    }
+
+    #[test]
+    fn what_was_checked_is_unpacked_whatever_has_its_name_by_then() {
+        let mut files = Memory::default();
+        files.add("a", Entry::File { bytes: b"checked".into(), executable: false });
+        let dir = sealfast_testkit::scratch::Scratch::new().expect("a folder");
+        let path = dir.join("a.tar.gz");
+        let put = |files: &Memory| {
+            let new = dir.join("new");
+            let made = File::create(&new).expect("it is made");
+            let facts = pack(files, None, made, Algorithm::Sha256).expect("an archive");
+            std::fs::rename(new, &path).expect("it is put in place");
+            Artifact { digest: facts.digest, ..Artifact::default() }
+        };
+        let artifact = put(&files);
+        let archive = Archive::File(File::open(&path).expect("it is there"));
+        let size = archive.measured(&artifact, 1 << 20).expect("the digest is right").expect("it fits");
+        put(&Memory::default());
         assert_eq!(archive.unpacked(size).expect("it is one"), files);
     }
 

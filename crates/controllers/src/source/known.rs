@@ -11,8 +11,15 @@ use crate::queue::Key;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     asked: Asked,
-    revision: String,
+    artifact: Artifact,
     includes: Vec<String>,
+}
+
+/// Other rules of what is left out make another archive of the same revision.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Artifact {
+    revision: String,
+    digest: String,
 }
 
 impl Seen {
@@ -21,7 +28,10 @@ impl Seen {
         let includes = object["spec"]["include"].as_array().into_iter().flatten();
         Self {
             asked: Asked::of(object),
-            revision: text(&object["status"]["artifact"]["revision"]),
+            artifact: Artifact {
+                revision: text(&object["status"]["artifact"]["revision"]),
+                digest: text(&object["status"]["artifact"]["digest"]),
+            },
             includes: includes.map(|include| text(&include["repository"]["name"])).collect(),
         }
     }
@@ -52,7 +62,7 @@ impl follow::Follows for Known {
         if before.is_none_or(|before| now.asked != before.asked) {
             keys.push(key.clone());
         }
-        if before.is_some_and(|before| before.revision != now.revision) {
+        if before.is_some_and(|before| before.artifact != now.artifact) {
             let includers = self.objects.iter().filter(|(other, seen)| {
                 other.namespace == key.namespace && seen.includes.contains(&key.name)
             });
@@ -91,10 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_revision_concerns_those_that_include_it() {
+    fn a_new_artifact_concerns_those_that_include_it() {
         let mut known = Known::default();
         known.applied(&repository("base", 1, "main@sha1:1", ""));
         known.applied(&repository("whole", 1, "main@sha1:9", "base"));
-        assert_eq!(names(known.applied(&repository("base", 1, "main@sha1:2", ""))), ["whole"]);
+        let mut base = repository("base", 1, "main@sha1:2", "");
+        assert_eq!(names(known.applied(&base)), ["whole"]);
+        base["status"]["artifact"]["digest"] = "sha256:2".into();
+        assert_eq!(names(known.applied(&base)), ["whole"], "other rules of what is left out");
+        assert!(known.applied(&base).is_empty());
     }
 }
