@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::causes::Cause;
+use crate::causes::{Cause, Causes, MOST};
 use crate::fields::{self, get, text};
 use crate::grammar::{ip, label, label_value, qualified, segment, subdomain};
 use crate::keys;
@@ -132,7 +132,7 @@ pub(super) fn rest(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = of_any(object);
     let loose =
         fields::finalizers(object).into_iter().enumerate().filter(|(_, finalizer)| is_loose(finalizer));
-    for (at, finalizer) in loose.filter(|_| is_strict(resource)) {
+    for (at, finalizer) in loose.filter(|_| is_strict(resource)).take(MOST) {
         causes.push(Cause::invalid(format!("metadata.finalizers[{at}]"), &json!(finalizer), LOOSE));
     }
     causes
@@ -140,9 +140,12 @@ pub(super) fn rest(resource: &Resource, object: &Value) -> Vec<Cause> {
 
 /// What is wrong with metadata, whoever it belongs to.
 pub(super) fn of_any(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+    let mut causes = Causes::default();
     let map = |key: &str| get(object, &["metadata", key]).and_then(Value::as_object);
     for (key, value) in map("labels").into_iter().flatten() {
+        if causes.is_full() {
+            return causes.told();
+        }
         causes.extend(
             qualified(key).into_iter().map(|why| Cause::invalid("metadata.labels", &json!(key), &why)),
         );
@@ -173,17 +176,20 @@ pub(super) fn of_any(object: &Value) -> Vec<Cause> {
             field: "metadata.annotations".into(),
         });
     }
-    for finalizer in fields::finalizers(object) {
+    let finalizers = fields::finalizers(object);
+    for finalizer in &finalizers {
+        if causes.is_full() {
+            return causes.told();
+        }
         let whys = qualified(finalizer).into_iter();
         causes.extend(whys.map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), &why)));
     }
-    let finalizers = fields::finalizers(object);
     if ["orphan", "foregroundDeletion"].iter().all(|name| finalizers.contains(name)) {
         let why = "finalizer orphan and foregroundDeletion cannot be both set";
         causes.push(Cause::invalid("metadata.finalizers", &json!(finalizers), why));
     }
-    causes.extend(owners(object));
-    causes
+    owners(object, &mut causes);
+    causes.told()
 }
 
 /// Leaves out owners that are named again, and says so.
@@ -235,11 +241,13 @@ fn is_strict(resource: &Resource) -> bool {
         && !Rounds::of(resource).is_late()
 }
 
-fn owners(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let list = get(object, &["metadata", "ownerReferences"]).and_then(Value::as_array);
+fn owners(object: &Value, causes: &mut Causes) {
+    let Some(list) = get(object, &["metadata", "ownerReferences"]) else { return };
     let mut controller: Option<&Value> = None;
-    for reference in list.into_iter().flatten() {
+    for reference in list.as_array().into_iter().flatten() {
+        if causes.is_full() {
+            return;
+        }
         for key in ["apiVersion", "kind", "name", "uid"] {
             let shown = match text(reference, &[key]) {
                 // Such a version is read as none.
@@ -268,12 +276,31 @@ fn owners(object: &Value) -> Vec<Cause> {
                 let why = format!(
                     "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"
                 );
-                causes.push(Cause::invalid("metadata.ownerReferences", &json!(list), &why));
+                causes.push(Cause::invalid("metadata.ownerReferences", list, &why));
             }
         }
     }
-    causes
 }
 
 const LOOSE: &str = "name is neither a standard finalizer name nor is it fully qualified";
 const ANNOTATIONS: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::causes::MOST_BYTES;
+
+    #[test]
+    fn many_controllers_are_told_of_as_far_as_there_is_room() {
+        let owner = |at: usize| json!({"controller": true, "uid": at.to_string()});
+        let owners: Vec<Value> = (0..20_000).map(owner).collect();
+        let told = of_any(&json!({"metadata": {"ownerReferences": owners}}));
+        let bytes: usize = told.iter().map(|cause| cause.message.len() + cause.field.len()).sum();
+        assert!(
+            told.len() <= MOST + 1 && bytes < MOST_BYTES + 1000,
+            "{} causes of {bytes} bytes",
+            told.len()
+        );
+        assert!(told.iter().any(|cause| cause.message.contains("Only one reference can have Controller")));
+    }
+}
