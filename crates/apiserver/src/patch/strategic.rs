@@ -65,12 +65,14 @@ fn merge_map(known: Known<'_>, live: &Value, patch: &Value) -> Result<Value, Err
     match directive(patch)? {
         Some("replace") => return Ok(Value::Object(without_directives(patch))),
         Some("delete") => return Ok(nothing()),
-        _ => {}
+        Some(other) => return Err(unknown(other, patch)),
+        None => {}
     }
     patch.iter().try_for_each(|(name, order)| fits_order(known, patch, name, order))?;
     let mut merged = live.clone();
-    if let Some(retained) = patch.get(RETAIN).and_then(Value::as_array) {
-        merged.retain(|name, _| retained.iter().any(|retained| retained == name));
+    if let Some(retained) = patch.get(RETAIN) {
+        let retained = retained_keys(retained, patch)?;
+        merged.retain(|name, _| retained.contains(name.as_str()));
     }
     for (name, value) in patch {
         if let Some(field) = name.strip_prefix(DELETE) {
@@ -100,6 +102,18 @@ fn merge_map(known: Known<'_>, live: &Value, patch: &Value) -> Result<Value, Err
         }
     }
     Ok(Value::Object(merged))
+}
+
+/// The keys that stay; what a patch sets is among them.
+fn retained_keys<'a>(stated: &'a Value, patch: &Map<String, Value>) -> Result<HashSet<&'a str>, Error> {
+    let malformed = || Error::Malformed("invalid patch format of retainKeys".to_owned());
+    let keys: HashSet<&str> =
+        stated.as_array().ok_or_else(malformed)?.iter().filter_map(Value::as_str).collect();
+    let is_free = |name: &str, value: &Value| {
+        value.is_null() || name == RETAIN || name.starts_with(DELETE) || name.starts_with(ORDER)
+    };
+    let fits = patch.iter().all(|(name, value)| is_free(name, value) || keys.contains(name.as_str()));
+    if fits { Ok(keys) } else { Err(malformed()) }
 }
 
 /// What a patch brings into a list stands in the order that it gives to the list.
@@ -268,10 +282,14 @@ fn directive(patch: &Map<String, Value>) -> Result<Option<&str>, Error> {
         }
         Some(other) => {
             let word = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
-            let map = go_text::of(&Value::Object(patch.clone()));
-            Err(Error::Strategic(format!("unknown patch type: {word} in map: {map}")))
+            Err(unknown(&word, patch))
         }
     }
+}
+
+fn unknown(word: &str, patch: &Map<String, Value>) -> Error {
+    let map = go_text::of(&Value::Object(patch.clone()));
+    Error::Strategic(format!("unknown patch type: {word} in map: {map}"))
 }
 
 fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {
@@ -310,6 +328,21 @@ mod tests {
         );
         let delete = json!({ "spec": { "containers": [{ "name": "a", "$patch": "delete" }] } });
         assert_eq!(pod_patch(&live, &delete), Ok(json!([{ "name": "b", "image": "2" }])));
+    }
+
+    #[test]
+    fn what_a_patch_sets_is_among_the_keys_that_stay() {
+        let pod = builtin().root(&GroupVersionKind::new("", "v1", "Pod")).expect("a Pod is built in");
+        let live = json!({ "metadata": { "name": "a", "labels": { "a": "1" } } });
+        let patched = |metadata: Value| strategic_merge_patch(pod, &live, &json!({ "metadata": metadata }));
+        let kept = patched(json!({ "$retainKeys": ["name", "uid"], "labels": null, "uid": "1" }));
+        assert_eq!(kept, Ok(json!({ "metadata": { "name": "a", "uid": "1" } })));
+        let malformed = || Err(Error::Malformed("invalid patch format of retainKeys".to_owned()));
+        assert_eq!(patched(json!({ "$retainKeys": ["name"], "uid": "1" })), malformed());
+        assert_eq!(patched(json!({ "$retainKeys": "name" })), malformed());
+        let why = "unknown patch type: merge in map: map[$patch:merge uid:1]";
+        let merge = patched(json!({ "$patch": "merge", "uid": "1" }));
+        assert_eq!(merge, Err(Error::Strategic(why.to_owned())));
     }
 
     #[test]
