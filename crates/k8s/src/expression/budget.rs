@@ -106,9 +106,11 @@ fn take(from: &AtomicU64, wanted: u64) -> bool {
     left > 0
 }
 
-/// Bytes that a call makes at most: copies of what it is given, and its result.
+/// Bytes that a call makes at most. What it is given is shared, and costs nothing where it is only looked at.
 fn cost(name: &str, values: &[Value]) -> u64 {
-    let given = values.iter().map(weight).fold(0, u64::saturating_add);
+    if LOOKING.contains(&name) {
+        return LEAST_BYTES;
+    }
     let text = |at: usize| match values.get(at) {
         Some(Value::String(text)) => Some(text.as_str()),
         _ => None,
@@ -118,19 +120,72 @@ fn cost(name: &str, values: &[Value]) -> u64 {
         _ => 0,
     };
     let size = |at: usize| text(at).map_or(0, str::len) as u64;
-    let result = match name {
-        "replace" => given.saturating_add(found(1).saturating_mul(size(2))),
-        "split" => found(1).saturating_mul(weight(&Value::Null)).saturating_add(given),
+    let all = |of: fn(&Value) -> u64| values.iter().map(of).fold(LEAST_BYTES, u64::saturating_add);
+    match name {
+        "replace" => all(outside).saturating_add(found(1).saturating_mul(size(2))),
+        "split" => all(outside).saturating_add(found(1).saturating_mul(LEAST_BYTES)),
         "join" => {
             let parts = values.first().map_or(0, length);
-            given.saturating_add(parts.saturating_mul(size(1)))
+            all(weight).saturating_add(parts.saturating_mul(size(1)))
         }
         // A letter has up to ten as an escape, a number a few hundred digits.
-        "format" | "strings.quote" => given.saturating_mul(10),
-        _ => given.saturating_mul(2),
-    };
-    given.saturating_add(result)
+        "format" | "strings.quote" => all(weight).saturating_mul(10),
+        "flatten" => all(weight),
+        // Letters that are apart take four bytes each.
+        _ => all(outside).saturating_mul(4),
+    }
 }
+
+/// Bytes of a copy of a value that shares what is within it.
+fn outside(value: &Value) -> u64 {
+    let within = match value {
+        Value::String(text) => text.len() as u64,
+        Value::Bytes(bytes) => bytes.len() as u64,
+        Value::List(items) => items.len() as u64 * LEAST_BYTES,
+        Value::Map(map) => map.map.len() as u64 * 2 * LEAST_BYTES,
+        _ => 0,
+    };
+    within.saturating_add(LEAST_BYTES)
+}
+
+/// Functions that copy nothing of what they are given.
+const LOOKING: [&str; 35] = [
+    "bool",
+    "compareTo",
+    "contains",
+    "double",
+    "dyn",
+    "endsWith",
+    "first",
+    "hasValue",
+    "indexOf",
+    "int",
+    "isCIDR",
+    "isGreaterThan",
+    "isIP",
+    "isInteger",
+    "isLessThan",
+    "isQuantity",
+    "isSemver",
+    "isSorted",
+    "isURL",
+    "last",
+    "lastIndexOf",
+    "matches",
+    "max",
+    "min",
+    "optional.of",
+    "sets.contains",
+    "sets.equivalent",
+    "sets.intersects",
+    "size",
+    "startsWith",
+    "sum",
+    "timestamp",
+    "type",
+    "uint",
+    "value",
+];
 
 /// Comparisons of a call that compares each item of one list with each of another.
 fn pairs(name: &str, values: &[Value]) -> u64 {
@@ -175,6 +230,25 @@ fn key_weight(key: &Key) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_made_costs_bytes() {
+        let numbers = |count: i64| Value::List((0..count).map(Value::Int).collect::<Vec<_>>().into());
+        let lists = [numbers(100_000), numbers(1)];
+        let left = |name: &str, values: &[Value]| {
+            let budget = Budget::new(u64::MAX, 100 << 20, Duration::from_secs(1 << 20));
+            assert!(budget.pay(name, values), "{name}");
+            (100 << 20) - budget.bytes.load(Ordering::Relaxed)
+        };
+        for name in ["sets.contains", "size", "indexOf", "max"] {
+            assert_eq!(left(name, &lists), LEAST_BYTES, "{name}");
+        }
+        assert!(left("reverse", &lists[..1]) >= 100_000 * LEAST_BYTES);
+        let text = |text: &str| Value::String(text.to_owned().into());
+        let split = left("split", &[text(&"a,".repeat(1000)), text(",")]);
+        assert!((1000 * LEAST_BYTES..2000 * LEAST_BYTES).contains(&split), "{split}");
+        assert!(left("replace", &[text("aaaa"), text("a"), text(&"b".repeat(1000))]) > 4000);
+    }
 
     #[test]
     fn work_ends_with_the_time() {

@@ -366,7 +366,10 @@ impl Run<'_> {
         }
         if let Some(function) = self.library.functions.get(name) {
             let why = || (self.library.told)(name, &values).unwrap_or_else(|| no_overload(name, &values));
-            return function(&values).map_or_else(|| failed(why()), Ok);
+            let made = function(&values).map_or_else(|| failed(why()), Ok)?;
+            // How much these make only their result tells.
+            let is_new = ["findAll", "getQuery"].contains(&name);
+            return if is_new && !self.budget.weigh(&made) { Err(Stop::Spent) } else { Ok(made) };
         }
         self.of_reader(name, is_member, values)
     }

@@ -1,5 +1,6 @@
 //! URLs, addresses and networks.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -226,16 +227,14 @@ fn split_host(host: &str) -> (&str, &str) {
 }
 
 fn query(url: &Url) -> Value {
-    let mut all: std::collections::HashMap<Key, Value> = std::collections::HashMap::new();
+    let mut all: HashMap<String, Vec<Value>> = HashMap::new();
     for part in url.query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let name = Key::from(crate::escapes::decoded(name));
-        let before = match all.get(&name) {
-            Some(Value::List(items)) => items.to_vec(),
-            _ => Vec::new(),
-        };
-        all.insert(name, listed([before, vec![texted(crate::escapes::decoded(value))]].concat()));
+        let values = all.entry(crate::escapes::decoded(name)).or_default();
+        values.push(texted(crate::escapes::decoded(value)));
     }
+    let all: HashMap<Key, Value> =
+        all.into_iter().map(|(name, values)| (Key::from(name), listed(values))).collect();
     Value::Map(all.into())
 }
 
