@@ -150,16 +150,42 @@ fn without_zeros(part: &str) -> String {
 }
 
 fn version(text: &str) -> Option<Version> {
-    let text = text.split_once('+').map_or(text, |(version, _)| version);
-    let (core, pre) = text.split_once('-').unwrap_or((text, ""));
+    let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
+    let (core, pre) = text.split_once('-').map_or((text, None), |(core, pre)| (core, Some(pre)));
+    let is_word =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_padded =
+        |part: &str| part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_sound = build.is_none_or(|build| build.split('.').all(is_word))
+        && pre.is_none_or(|pre| pre.split('.').all(|part| is_word(part) && !is_padded(part)));
+    if !is_sound {
+        return None;
+    }
     let mut numbers = core.split('.').map(|part| {
         let plain = part == "0" || !part.starts_with('0');
         part.parse::<u64>().ok().filter(|_| plain && part.bytes().all(|byte| byte.is_ascii_digit()))
     });
     let found = [numbers.next()??, numbers.next()??, numbers.next()??];
-    let pre: Vec<String> = pre.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let pre: Vec<String> = pre.into_iter().flat_map(|pre| pre.split('.')).map(str::to_owned).collect();
     numbers.next().is_none().then_some(Version { numbers: found, pre })
 }
 
 const NANO: i128 = 1_000_000_000;
 const UNITS: [&str; 15] = ["n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn versions_are_those_of_semver() {
+        for text in ["1.0.0", "1.0.0-a.b", "1.0.0-0.1", "1.0.0-01a", "1.0.0-a-b+c.d", "1.0.0+01", "1.0.0--"] {
+            assert!(version(text).is_some(), "{text}");
+        }
+        for text in
+            ["1.0.0-a..b", "1.0.0-01", "1.0.0+?", "1.0.0-", "1.0.0+", "1.0.0-a+", "1.0.0-é", "1.0", "01.0.0", "1.0.0.0"]
+        {
+            assert!(version(text).is_none(), "{text}");
+        }
+    }
+}
