@@ -1,6 +1,6 @@
 //! Storage that is asked for, that is there, and its classes.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -345,16 +345,18 @@ pub(super) fn class(object: &Value, out: &mut Causes) {
     out.extend(mode.one_of(&["Immediate", "WaitForFirstConsumer"]));
     let topologies = root.get("allowedTopologies");
     // The reference compares with as many empty terms as there are terms.
-    let mut before = vec![BTreeMap::new(); topologies.items().count()];
+    let mut before = HashMap::from([(BTreeMap::new(), topologies.items().count())]);
     for term in topologies.items() {
         let list = term.get("matchLabelExpressions");
         let values = |one: At<'_>| one.get("values").items().map(|value| value.text().to_owned()).collect();
         let terms: BTreeMap<String, BTreeSet<String>> =
             list.items().map(|one| (one.text_of("key").to_owned(), values(one))).collect();
-        out.extend(
-            before.iter().filter(|known| **known == terms).map(|_| Cause::duplicate(list.path(), &"".into())),
-        );
-        before.push(terms);
+        let times = before.entry(terms).or_insert(0);
+        out.extend((0..*times).map(|_| Cause::duplicate(list.path(), &"".into())));
+        *times += 1;
+        if out.is_full() {
+            return;
+        }
         let mut keys = HashSet::new();
         for one in list.items() {
             let (key, values) = (one.get("key"), one.get("values"));
