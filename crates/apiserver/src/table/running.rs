@@ -1,5 +1,7 @@
 //! Cells of what runs: Pods and Nodes.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::cell::{age, none_if_empty};
@@ -10,11 +12,12 @@ use crate::fields::{self, get, text};
 pub(super) fn pod(column: &str, item: &Value) -> Option<Value> {
     Some(match column {
         "Ready" => {
-            let total = list(item, "spec", "containers").len() + sidecars(item).len();
+            let sidecars = sidecars(item);
+            let total = list(item, "spec", "containers").len() + sidecars.len();
             let ready = statuses(item, "containerStatuses").iter().filter(|one| is_running(one)).count();
             let beside = statuses(item, "initContainerStatuses")
                 .iter()
-                .filter(|one| is_sidecar(item, one) && one["started"] == true && one["ready"] == true)
+                .filter(|one| is_sidecar(&sidecars, one) && one["started"] == true && one["ready"] == true)
                 .count();
             let ready = if beginning(item).is_some() { 0 } else { ready };
             format!("{}/{total}", ready + beside).into()
@@ -45,13 +48,13 @@ fn statuses<'a>(item: &'a Value, key: &str) -> &'a [Value] {
 }
 
 /// Names of the containers that start first and stay.
-fn sidecars(item: &Value) -> Vec<&str> {
+fn sidecars(item: &Value) -> HashSet<&str> {
     let first = list(item, "spec", "initContainers").iter();
     first.filter(|one| one["restartPolicy"] == "Always").map(|one| text(one, &["name"])).collect()
 }
 
-fn is_sidecar(item: &Value, status: &Value) -> bool {
-    sidecars(item).contains(&text(status, &["name"]))
+fn is_sidecar(sidecars: &HashSet<&str>, status: &Value) -> bool {
+    sidecars.contains(text(status, &["name"]))
 }
 
 fn is_running(status: &Value) -> bool {
@@ -63,7 +66,8 @@ fn is_running(status: &Value) -> bool {
 fn restarts(item: &Value) -> Value {
     let beginning = beginning(item).is_some();
     let first = statuses(item, "initContainerStatuses").iter();
-    let first = first.filter(|one| beginning || is_sidecar(item, one));
+    let sidecars = sidecars(item);
+    let first = first.filter(|one| beginning || is_sidecar(&sidecars, one));
     let then = statuses(item, "containerStatuses").iter().filter(|_| !beginning);
     let counted: Vec<&Value> = first.chain(then).collect();
     let count: i64 = counted.iter().filter_map(|one| one["restartCount"].as_i64()).sum();
@@ -80,11 +84,12 @@ fn beginning(item: &Value) -> Option<String> {
     if holds(item, "Initialized") {
         return None;
     }
+    let sidecars = sidecars(item);
     for (at, one) in statuses(item, "initContainerStatuses").iter().enumerate() {
         let terminated = get(one, &["state", "terminated"]);
         let waiting = text(one, &["state", "waiting", "reason"]);
         if terminated.is_some_and(|end| end["exitCode"].as_i64().unwrap_or(0) == 0)
-            || (is_sidecar(item, one) && one["started"] == true)
+            || (is_sidecar(&sidecars, one) && one["started"] == true)
         {
             continue;
         }
