@@ -1,10 +1,11 @@
 //! Requests for certificates.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::at::At;
+use super::at::{At, once};
 use crate::causes::{Cause, Causes};
 use crate::grammar::{label, subdomain};
 
@@ -16,13 +17,10 @@ pub(super) fn certificate_request(root: At<'_>, out: &mut Causes) {
         out.push(request.invalid(why));
     }
     out.extend(usages.needed());
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for usage in usages.items() {
         out.extend(usage.one_of(&USAGES));
-        if seen.contains(&usage.value) {
-            out.push(usage.duplicate());
-        }
-        seen.push(usage.value);
+        once(&mut seen, usage.value, usage, out);
     }
     if signer.text() == "kubernetes.io/legacy-unknown" {
         out.push(signer.invalid("the legacy signerName is not allowed via this API version"));
@@ -131,7 +129,7 @@ fn first_fault(name: &str, grammar: fn(&str) -> Vec<String>) -> Option<(&str, Ve
 }
 
 fn conditions(at: At<'_>, out: &mut Causes) {
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for condition in at.items() {
         let (kind, status) = (condition.get("type"), condition.get("status"));
         out.extend(kind.needed());
@@ -145,10 +143,7 @@ fn conditions(at: At<'_>, out: &mut Causes) {
         {
             out.push(at.wrong(name, "Approved and Denied conditions are mutually exclusive"));
         }
-        if seen.contains(&name) {
-            out.push(kind.duplicate());
-        }
-        seen.push(name);
+        once(&mut seen, name, kind, out);
     }
 }
 

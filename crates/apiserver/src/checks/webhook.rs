@@ -2,6 +2,8 @@
 //!
 //! Differs: what stands before the `@` of an address is not shown.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::at::At;
@@ -84,9 +86,12 @@ pub(super) fn versions(at: At<'_>, missing: &str, out: &mut Causes) {
         out.push(at.required(missing));
         return;
     }
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for version in at.items() {
-        if seen.contains(&version.text()) {
+        if out.is_full() {
+            return;
+        }
+        if !seen.insert(version.text()) {
             out.push(version.invalid("duplicate version"));
         } else {
             let text = version.text();
@@ -97,10 +102,10 @@ pub(super) fn versions(at: At<'_>, missing: &str, out: &mut Causes) {
                 out.push(version.invalid(LABEL_1035));
             }
         }
-        seen.push(version.text());
     }
-    if !seen.iter().any(|version| *version == "v1" || *version == "v1beta1") {
-        out.push(at.with_value(&json!(seen)).invalid("must include at least one of v1, v1beta1"));
+    if !["v1", "v1beta1"].iter().any(|version| seen.contains(version)) {
+        let texts: Vec<&str> = at.items().map(|version| version.value.as_str().unwrap_or_default()).collect();
+        out.push(at.with_value(&json!(texts)).invalid("must include at least one of v1, v1beta1"));
     }
 }
 

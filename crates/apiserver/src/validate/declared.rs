@@ -1,6 +1,6 @@
 //! What schemas tell of values: their types, and how large they may be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sealfast_k8s::expression::kind::Type;
 use serde_json::Value;
@@ -104,7 +104,7 @@ fn text(schema: &Value) -> Declared {
 }
 
 fn object(schema: &Value, resource: bool, name: &str) -> Declared {
-    let required: Vec<&str> =
+    let required: HashSet<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut fields = BTreeMap::new();
     let mut least = 2;
@@ -126,7 +126,7 @@ fn object(schema: &Value, resource: bool, name: &str) -> Declared {
         else {
             continue;
         };
-        if required.contains(&field) && schema.get("default").is_none_or(Value::is_null) {
+        if required.contains(field) && schema.get("default").is_none_or(Value::is_null) {
             least += field.len() as u64 + found.least + 4;
         }
         if let Some(field) = escaped(field) {
