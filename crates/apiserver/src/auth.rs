@@ -56,9 +56,12 @@ impl Auth {
     ) -> Option<(User, Vec<String>)> {
         use secrecy::ExposeSecret;
         if bool::from(token.as_bytes().ct_eq(self.token.expose_secret().as_bytes())) {
+            // It is good here and nowhere else.
+            let meant: Vec<String> =
+                audiences.iter().filter(|known| *known == token::ISSUER).cloned().collect();
             let groups = vec!["system:masters".into(), "system:authenticated".into()];
             let user = User { name: "kubernetes-admin".into(), groups, ..User::default() };
-            return Some((user, audiences.to_vec()));
+            return (!meant.is_empty()).then_some((user, meant));
         }
         let claims = self.signer.verify(token, crate::clock::unix(), audiences)?;
         let key = Key::new(&Arc::from(keys::SERVICE_ACCOUNTS), &claims.namespace, &claims.name);
