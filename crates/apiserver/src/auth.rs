@@ -482,3 +482,20 @@ fn atoms(rule: &Value) -> Vec<Attributes> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_the_administrator_is_for_this_server() {
+        let auth = Auth::new("t0k".to_owned().into(), Signer::new(zeroize::Zeroizing::new([1; 32])));
+        let store = Store::new(None);
+        let met = |audiences: &[&str]| {
+            let audiences: Vec<String> = audiences.iter().map(|&audience| audience.to_owned()).collect();
+            auth.user_for("t0k", &audiences, &store).map(|(_, met)| met)
+        };
+        assert_eq!(met(&[token::ISSUER, "vault"]), Some(vec![token::ISSUER.to_owned()]));
+        assert_eq!(met(&["vault"]), None);
+    }
+}
