@@ -418,6 +418,14 @@ mod tests {
     }
 
     #[test]
+    fn a_long_list_may_be_asked_for_each_of_its_items() {
+        let object = json!({"i": (0..700).collect::<Vec<_>>()});
+        for rule in ["self.i.all(p, sets.contains(self.i, [p]))", "self.i.all(p, self.i.indexOf(p) == p)"] {
+            assert_eq!(told(&json!({"rule": rule}), &object, None), Vec::<String>::new(), "{rule}");
+        }
+    }
+
+    #[test]
     fn rules_hold_with_every_library() {
         let object = json!({
             "s": "a-b", "a": 2, "n": 2, "l": ["a", "b"], "i": [1, 2, 3], "d": "2024-01-02T00:00:00Z", "u": "1h",
