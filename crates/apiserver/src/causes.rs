@@ -150,6 +150,11 @@ impl Causes {
         self.list.is_empty()
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// True when nothing more is taken: who looks for more may stop.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= MOST || self.bytes >= MOST_BYTES

@@ -177,7 +177,7 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
         }
         keys::DEFINITIONS => match list(&object["spec"], "versions").len() {
             count if count > MOST_ITEMS => out.push(Cause::too_many("spec.versions", count, MOST_ITEMS)),
-            _ => out.extend(definition::check(object)),
+            _ => definition::check(object, out),
         },
         _ if resource.custom.is_some() => {}
         _ => match (too_long(object, ""), &*resource.group) {

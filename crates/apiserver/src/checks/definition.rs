@@ -11,18 +11,18 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::causes::Cause;
+use crate::causes::{Cause, Causes};
 use crate::fields::{self, text};
 use crate::grammar::{LABEL_1035, is_label_1035};
+use crate::path::Path;
 use crate::validate::field_path;
 
-/// What is wrong with a definition.
-pub(super) fn check(definition: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+/// Gathers what is wrong with a definition.
+pub(super) fn check(definition: &Value, causes: &mut Causes) {
     let spec = &definition["spec"];
     let (plural, group) = (text(spec, &["names", "plural"]), text(spec, &["group"]));
-    names(definition, plural, group, &mut causes);
-    check_group(definition, group, &mut causes);
+    names(definition, plural, group, causes);
+    check_group(definition, group, causes);
     match text(spec, &["scope"]) {
         "Cluster" | "Namespaced" => {}
         "" => causes.push(Cause::required("spec.scope", "")),
@@ -34,7 +34,7 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
         let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         causes.push(Cause::invalid("spec.preserveUnknownFields", &json!(true), why));
     }
-    conversion::check(&spec["conversion"], &mut causes);
+    conversion::check(&spec["conversion"], causes);
     causes.extend(crate::crds::spec::check(spec));
     let versions = super::list(spec, "versions");
     for (at, version) in versions.iter().enumerate() {
@@ -45,15 +45,15 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
         causes.push(Cause::invalid("spec.versions", &spec["versions"], "must contain unique version names"));
     }
     for_each(versions, "additionalPrinterColumns", "additionalPrinterColumns", |_, part, path| {
-        causes.extend(columns(part, &path));
+        columns(part, &path, causes);
     });
     for_each(versions, "subresources", "subresources", |_, part, path| {
         causes.extend(part.get("scale").map(|stated| scale(stated, &path)).unwrap_or_default());
     });
     for_each(versions, "selectableFields", "selectableFields", |version, part, path| {
-        causes.extend(selectable(version, part, &path));
+        selectable(version, part, &path, causes);
     });
-    causes.extend(schemas_of(versions));
+    schemas(versions, causes);
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
         let why = "must have exactly one version marked as storage version";
         causes.push(Cause::invalid("spec.versions", &spec["versions"], why));
@@ -63,10 +63,9 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
             "must have at least one stored version",
         ));
     }
-    causes
 }
 
-fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>) {
+fn names(definition: &Value, plural: &str, group: &str, causes: &mut Causes) {
     let name = fields::name(definition);
     if name != format!("{plural}.{group}") {
         causes.push(Cause::invalid(
@@ -98,6 +97,9 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
     }
     for key in ["shortNames", "categories"] {
         for (at, name) in super::list(&definition["spec"]["names"], key).iter().enumerate() {
+            if causes.is_full() {
+                return;
+            }
             if !is_label_1035(name.as_str().unwrap_or_default()) {
                 causes.push(Cause::invalid(format!("spec.names.{key}[{at}]"), name, LABEL_1035));
             }
@@ -105,7 +107,7 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
     }
 }
 
-fn check_group(definition: &Value, group: &str, causes: &mut Vec<Cause>) {
+fn check_group(definition: &Value, group: &str, causes: &mut Causes) {
     if group.is_empty() {
         causes.push(Cause::required("spec.group", ""));
     } else if let Some(why) = crate::grammar::subdomain(group).first() {
@@ -165,9 +167,11 @@ fn for_each(versions: &[Value], part: &str, hoisted: &str, mut check: impl FnMut
     }
 }
 
-fn columns(columns: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
+fn columns(columns: &Value, path: &str, causes: &mut Causes) {
     for (number, column) in columns.as_array().into_iter().flatten().enumerate() {
+        if causes.is_full() {
+            return;
+        }
         let place = format!("{path}[{number}]");
         let [name, kind, format, json_path] =
             ["name", "type", "format", "jsonPath"].map(|key| text(column, &[key]));
@@ -191,7 +195,6 @@ fn columns(columns: &Value, path: &str) -> Vec<Cause> {
             causes.extend(simple_path(json_path, format!("{place}.JSONPath"), &[]));
         }
     }
-    causes
 }
 
 fn scale(scale: &Value, path: &str) -> Vec<Cause> {
@@ -228,15 +231,17 @@ fn simple_path(path: &str, field: String, roots: &[&str]) -> Option<Cause> {
 }
 
 /// Fields of a version by which objects may be selected.
-fn selectable(version: &Value, stated: &Value, path: &str) -> Vec<Cause> {
+fn selectable(version: &Value, stated: &Value, path: &str, causes: &mut Causes) {
     let schema = &version["schema"]["openAPIV3Schema"];
-    let mut causes = Vec::new();
     if !schema.is_object() && stated.as_array().is_some_and(|list| !list.is_empty()) {
         let why = "may only be set when `version.schema.openAPIV3Schema` is not included";
-        return vec![Cause::invalid(path, &json!(""), why)];
+        return causes.push(Cause::invalid(path, &json!(""), why));
     }
-    let mut seen: Vec<&str> = Vec::new();
+    let (mut seen, mut count) = (HashSet::new(), 0);
     for (at, stated) in stated.as_array().into_iter().flatten().enumerate() {
+        if causes.is_full() {
+            return;
+        }
         let (json_path, place) = (text(stated, &["jsonPath"]), format!("{path}[{at}]"));
         let field = format!("{place}.jsonPath");
         if json_path.is_empty() {
@@ -261,24 +266,30 @@ fn selectable(version: &Value, stated: &Value, path: &str) -> Vec<Cause> {
             let why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
             causes.push(Cause::invalid(field.clone(), &json!(json_path), why));
         }
-        if seen.contains(&json_path) {
+        if !seen.insert(json_path) {
             causes.push(Cause::duplicate(field, &json!(json_path)));
         }
-        seen.push(json_path);
+        count += 1;
     }
-    if seen.len() > MOST_SELECTABLE {
-        causes.push(Cause::too_many(path, seen.len(), MOST_SELECTABLE));
+    if count > MOST_SELECTABLE {
+        causes.push(Cause::too_many(path, count, MOST_SELECTABLE));
     }
-    causes
 }
 
 /// What is wrong with the schemas of the versions of a definition.
 pub(crate) fn schemas_of(versions: &[Value]) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let of = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
-    let same = versions.iter().all(|version| of(version) == of(&versions[0]));
+    let mut causes = Causes::default();
+    schemas(versions, &mut causes);
+    causes.told()
+}
+
+fn schemas(versions: &[Value], causes: &mut Causes) {
+    let same = versions.iter().all(|version| schema_of(version) == schema_of(&versions[0]));
     for (at, version) in versions.iter().enumerate() {
-        let schema = of(version);
+        if causes.is_full() {
+            return;
+        }
+        let schema = schema_of(version);
         if !schema.is_object() {
             causes.push(Cause::required(format!("spec.versions[{at}].schema.openAPIV3Schema"), ""));
             continue;
@@ -293,24 +304,28 @@ pub(crate) fn schemas_of(versions: &[Value]) -> Vec<Cause> {
         };
         let with_status = |version: &Value| version["subresources"]["status"].is_object();
         if with_status(version) || same && versions.iter().any(with_status) {
-            causes.extend(beside_status(&schema, &path));
+            causes.extend(beside_status(schema, &path));
         }
         if schema["nullable"] == true {
             causes.push(Cause::forbidden(format!("{path}.nullable"), "nullable cannot be true at the root"));
         }
+        let place = Path::Field(&Path::Root, &path);
         let before = causes.len();
         // What has no structure is told of by its words alone.
-        let has_structure = !schema::is_unstructured(&schema);
+        let has_structure = !schema::is_unstructured(schema);
         if has_structure {
-            structural::check(&schema, &path, &mut causes);
+            structural::check(schema, &place, causes);
         }
         if has_structure && causes.len() == before {
-            defaults::check(&schema, &path, &mut causes);
+            defaults::check(schema, &place, causes);
         }
         let sound = has_structure && causes.len() == before;
-        schema::check(&schema, &path, sound, &mut causes);
+        schema::check(schema, &place, sound, causes);
     }
-    causes
+}
+
+fn schema_of(version: &Value) -> &Value {
+    &version["schema"]["openAPIV3Schema"]
 }
 
 /// What the root of a schema may say when the status is written for itself, by its own part of the schema.
@@ -364,3 +379,36 @@ const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string
 const COLUMN_FORMATS: [&str; 8] =
     ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 const MOST_SELECTABLE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::causes::{MOST, MOST_BYTES};
+
+    #[test]
+    fn long_names_over_many_schemas_are_told_of_in_part() {
+        let inner: serde_json::Map<String, Value> =
+            (0..20_000).map(|at| (at.to_string(), json!({}))).collect();
+        let named = |inner: Value| json!({"type": "object", "properties": {"k".repeat(50_000): inner}});
+        let keys: Vec<String> = (0..20_000).map(|at| format!("key-{at}")).collect();
+        let items = json!({"type": "object", "properties": {}});
+        let keyed = json!({
+            "type": "array", "items": items, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys,
+        });
+        let rules = vec![json!({}); 20_000];
+        for schema in [
+            named(json!({"type": "object", "properties": inner})),
+            named(json!({"type": "object", "allOf": vec![json!({"type": "string"}); 20_000]})),
+            named(json!({"type": "object", "x-kubernetes-validations": rules})),
+            named(keyed),
+        ] {
+            let told = schemas_of(&[json!({"name": "v1", "schema": {"openAPIV3Schema": schema}})]);
+            let bytes: usize = told.iter().map(|cause| cause.field.len() + cause.message.len()).sum();
+            assert!(
+                (2..=MOST + 1).contains(&told.len()) && bytes < MOST_BYTES + 1000,
+                "{} causes",
+                told.len()
+            );
+        }
+    }
+}

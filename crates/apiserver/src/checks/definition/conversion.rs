@@ -10,7 +10,7 @@ use crate::checks::webhook;
 use crate::fields::text;
 
 /// What is wrong with it.
-pub(super) fn check(conversion: &Value, causes: &mut Vec<Cause>) {
+pub(super) fn check(conversion: &Value, causes: &mut Causes) {
     let (strategy, webhook) = (text(conversion, &["strategy"]), &conversion["webhook"]);
     if strategy.is_empty() && conversion.is_object() {
         causes.push(Cause::required("spec.conversion.strategy", ""));
@@ -27,14 +27,12 @@ pub(super) fn check(conversion: &Value, causes: &mut Vec<Cause>) {
         }
         return;
     }
-    let mut faults = Causes::default();
     let place = At::root(client, CLIENT);
     match client.is_object() {
-        true => webhook::client(place, &mut faults),
-        false => faults.push(place.required("required when strategy is set to Webhook")),
+        true => webhook::client(place, causes),
+        false => causes.push(place.required("required when strategy is set to Webhook")),
     }
-    webhook::versions(At::root(versions, REVIEWS), "", &mut faults);
-    causes.extend(faults.told());
+    webhook::versions(At::root(versions, REVIEWS), "", causes);
 }
 
 const CLIENT: &str = "spec.conversion.webhookClientConfig";

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::schema::META;
 use super::structural::EMBEDDED;
-use crate::causes::Cause;
+use crate::causes::{Cause, Causes};
+use crate::path::Path;
 use crate::validate::{prunes, validate};
 
 /// Gathers what is wrong with the defaults of a structural schema.
-pub(super) fn check(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(super) fn check(schema: &Value, path: &Path<'_>, causes: &mut Causes) {
     below(schema, path, Part::Root, causes);
 }
 
@@ -23,28 +24,32 @@ enum Part {
     Rest,
 }
 
-fn below(schema: &Value, path: &str, part: Part, causes: &mut Vec<Cause>) {
+fn below(schema: &Value, path: &Path<'_>, part: Part, causes: &mut Causes) {
+    if causes.is_full() {
+        return;
+    }
     let embedded = schema[EMBEDDED] == true;
     let part = if part == Part::Meta && embedded { Part::Rest } else { part };
     if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
-        one(schema, default, &format!("{path}.default"), part, causes);
+        one(schema, default, &Path::Field(path, "default"), part, causes);
     }
+    let properties = Path::Field(path, "properties");
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
         let is_meta = (part == Part::Root || embedded) && META.contains(&name.as_str());
         let inner = if is_meta || part == Part::Meta { Part::Meta } else { Part::Rest };
-        below(known, &format!("{path}.properties[{name}]"), inner, causes);
+        below(known, &Path::Entry(&properties, name), inner, causes);
     }
     let inner = if part == Part::Meta { Part::Meta } else { Part::Rest };
     for key in ["additionalProperties", "items"] {
         if let Some(known) = schema.get(key).filter(|known| known.is_object()) {
-            below(known, &format!("{path}.{key}"), inner, causes);
+            below(known, &Path::Field(path, key), inner, causes);
         }
     }
 }
 
-fn one(schema: &Value, default: &Value, field: &str, part: Part, causes: &mut Vec<Cause>) {
+fn one(schema: &Value, default: &Value, field: &Path<'_>, part: Part, causes: &mut Causes) {
     if part != Part::Meta && prunes(schema, default) {
-        causes.push(Cause::invalid(field, default, "must not have unknown fields"));
+        causes.push(Cause::invalid(field.to_string(), default, "must not have unknown fields"));
     }
     for problem in validate(schema, default, None) {
         // The place of a problem inside the default follows the place of the default.

@@ -2,18 +2,22 @@
 //!
 //! Follows: the schema checks of the apiextensions part of kube-apiserver 1.36.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::place::Place;
 use super::rules::{self, Found};
 use super::structural::{EMBEDDED, LIST_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE};
-use crate::causes::Cause;
+use crate::causes::{Cause, Causes};
 use crate::checks::list;
 use crate::fields::text;
+use crate::path::Path;
 use crate::validate::declared;
 
 /// What every object has.
 pub(super) const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
+const IN_META: [&str; 3] = ["in top-level apiVersion", "in top-level kind", "in top-level metadata"];
 
 /// Whether words stand anywhere in a schema of which no structure can be made.
 pub(super) fn is_unstructured(schema: &Value) -> bool {
@@ -28,7 +32,7 @@ pub(super) fn is_unstructured(schema: &Value) -> bool {
 }
 
 /// Gathers what is wrong with a schema and all below it; rules are looked at where the schema itself is `sound`.
-pub(super) fn check(schema: &Value, path: &str, sound: bool, causes: &mut Vec<Cause>) {
+pub(super) fn check(schema: &Value, path: &Path<'_>, sound: bool, causes: &mut Causes) {
     let place = Place {
         root: true,
         times: Some(1),
@@ -39,66 +43,72 @@ pub(super) fn check(schema: &Value, path: &str, sound: bool, causes: &mut Vec<Ca
     };
     let mut found = Found::default();
     below(schema, path, &place, causes, &mut found);
-    causes.extend(found.told(path));
+    found.tell(path, causes);
 }
 
-fn below(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, found: &mut Found) {
+fn below<'a>(schema: &Value, path: &'a Path<'a>, place: &Place<'a>, causes: &mut Causes, found: &mut Found) {
+    if causes.is_full() {
+        return;
+    }
     let before = causes.len();
     causes.extend(words(schema, path, place));
     parts(schema, path, place, causes, found);
     causes.extend(lists_and_maps(schema, path));
     if schema[LIST_TYPE] == "map" {
-        causes.extend(keyed_list(schema, path));
+        keyed_list(schema, path, causes);
     }
-    causes.extend(items_that_are_told_apart(schema, path));
-    causes.extend(rules::words_of_all(schema, path));
-    if causes.len() == before && place.rules {
+    items_that_are_told_apart(schema, path, causes);
+    rules::words_of_all(schema, path, causes);
+    if causes.len() == before && !causes.is_full() && place.rules {
         rules::check(schema, path, place, found);
     }
 }
 
-fn parts(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, found: &mut Found) {
+fn parts<'a>(schema: &Value, path: &'a Path<'a>, place: &Place<'a>, causes: &mut Causes, found: &mut Found) {
     let many =
         place.times.zip(declared::stated_items(schema)).map(|(times, items)| times.saturating_mul(items));
     if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
         let mut inner = Place { times: many, ..place.within(false, path) };
         if place.in_meta {
-            inner.no_default = Some("inside additionalProperties applying to object metadata".to_owned());
+            inner.no_default = Some("inside additionalProperties applying to object metadata");
         }
-        below(values, &format!("{path}.additionalProperties"), &inner, causes, found);
+        below(values, &Path::Field(path, "additionalProperties"), &inner, causes, found);
     }
+    let properties = Path::Field(path, "properties");
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
         let mut inner = place.within(schema[MAP_TYPE] == "atomic", path);
-        if (place.root || schema[EMBEDDED] == true) && META.contains(&name.as_str()) {
+        let meta = META.iter().position(|known| known == name);
+        if let Some(at) = meta.filter(|_| place.root || schema[EMBEDDED] == true) {
             inner.in_meta = true;
-            inner.no_default = place.root.then(|| format!("in top-level {name}")).or(inner.no_default);
+            inner.no_default = place.root.then_some(IN_META[at]).or(inner.no_default);
         }
-        below(known, &format!("{path}.properties[{name}]"), &inner, causes, found);
+        below(known, &Path::Entry(&properties, name), &inner, causes, found);
     }
-    let junctor = Place { rules: false, root: false, ..place.clone() };
+    let junctor = Place { rules: false, root: false, ..*place };
     if let Some(not) = schema.get("not").filter(|not| not.is_object()) {
-        below(not, &format!("{path}.not"), &junctor, causes, found);
+        below(not, &Path::Field(path, "not"), &junctor, causes, found);
     }
     for key in ["allOf", "oneOf", "anyOf"] {
+        let junctors = Path::Field(path, key);
         for (at, one) in list(schema, key).iter().enumerate() {
-            below(one, &format!("{path}.{key}[{at}]"), &junctor, causes, found);
+            below(one, &Path::Item(&junctors, at), &junctor, causes, found);
         }
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
         let inner = Place { times: many, ..place.within(schema[LIST_TYPE] != "map", path) };
-        below(items, &format!("{path}.items"), &inner, causes, found);
+        below(items, &Path::Field(path, "items"), &inner, causes, found);
     }
 }
 
 /// Words that may not stand in a schema, or not together.
-fn words(schema: &Value, path: &str, place: &Place) -> Vec<Cause> {
+fn words<'a>(schema: &Value, path: &'a Path<'a>, place: &Place<'a>) -> Vec<Cause> {
     let mut causes = Vec::new();
     let kind = text(schema, &["type"]);
     if !kind.is_empty() && !TYPES.contains(&kind) {
         causes.push(Cause::not_supported(format!("{path}.type"), &json!(kind), &TYPES));
     }
     let mut forbid = |key: &str, why: &str| causes.push(Cause::forbidden(format!("{path}.{key}"), why));
-    if let Some(why) = place.no_default.as_ref().filter(|_| !schema["default"].is_null()) {
+    if let Some(why) = place.no_default.filter(|_| !schema["default"].is_null()) {
         forbid("default", &format!("must not be set {why}"));
     }
     for key in UNKNOWN {
@@ -133,7 +143,7 @@ fn words(schema: &Value, path: &str, place: &Place) -> Vec<Cause> {
 }
 
 /// How lists and maps merge.
-fn lists_and_maps(schema: &Value, path: &str) -> Vec<Cause> {
+fn lists_and_maps(schema: &Value, path: &Path<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     let [map, list] = [MAP_TYPE, LIST_TYPE].map(|key| schema.get(key).filter(|stated| !stated.is_null()));
     causes.extend(map.and_then(|_| typed(schema, path, "object", MAP_TYPE)));
@@ -160,17 +170,20 @@ fn lists_and_maps(schema: &Value, path: &str) -> Vec<Cause> {
 }
 
 /// The type that goes with how a value merges.
-fn typed(schema: &Value, path: &str, wanted: &str, key: &str) -> Option<Cause> {
+fn typed(schema: &Value, path: &Path<'_>, wanted: &str, key: &str) -> Option<Cause> {
+    let stated = text(schema, &["type"]);
+    if stated == wanted {
+        return None;
+    }
     let (field, why) = (format!("{path}.type"), format!("must be {wanted} if {key} is specified"));
-    match text(schema, &["type"]) {
-        stated if stated == wanted => None,
+    match stated {
         "" => Some(Cause::required(field, &why)),
         stated => Some(Cause::invalid(field, &json!(stated), &why)),
     }
 }
 
 /// Items of a set are compared as a whole.
-fn atomic(items: &Value, path: &str) -> Option<Cause> {
+fn atomic(items: &Value, path: &Path<'_>) -> Option<Cause> {
     let why = format!("must be atomic as item of a list with {LIST_TYPE}=set");
     let stated = |key: &str| items.get(key).cloned().unwrap_or_default();
     let key = match text(items, &["type"]) {
@@ -183,12 +196,11 @@ fn atomic(items: &Value, path: &str) -> Option<Cause> {
 }
 
 /// A list whose items are told apart by fields.
-fn keyed_list(schema: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
+fn keyed_list(schema: &Value, path: &Path<'_>, causes: &mut Causes) {
     let (items, keys) = (&schema["items"], list(schema, LIST_KEYS));
-    let field = format!("{path}.{LIST_KEYS}");
+    let field = || format!("{path}.{LIST_KEYS}");
     if keys.is_empty() {
-        causes.push(Cause::required(&field, &format!("must not be empty if {LIST_TYPE} is map")));
+        causes.push(Cause::required(field(), &format!("must not be empty if {LIST_TYPE} is map")));
     }
     if items.is_null() {
         let why = format!("must have a schema if {LIST_TYPE} is map");
@@ -199,59 +211,66 @@ fn keyed_list(schema: &Value, path: &str) -> Vec<Cause> {
     } else if items["type"] != "object" {
         let why = format!("must be object if parent array's {LIST_TYPE} is map");
         causes.push(Cause::invalid(format!("{path}.items.type"), &json!(text(items, &["type"])), &why));
-        return causes;
     } else {
-        for (at, key) in keys.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for key in keys {
+            if causes.is_full() {
+                return;
+            }
             causes.extend(key_field(items, key, path).or_else(|| {
                 let found = items["properties"].get(key.as_str().unwrap_or_default());
                 let why = "entries must all be names of item properties";
-                found.is_none().then(|| Cause::invalid(&field, &schema[LIST_KEYS], why))
+                found.is_none().then(|| Cause::invalid(field(), &schema[LIST_KEYS], why))
             }));
-            if keys[..at].contains(key) {
+            if !seen.insert(key) {
                 let why = "must not contain duplicate entries";
-                causes.push(Cause::invalid(&field, &schema[LIST_KEYS], why));
+                causes.push(Cause::invalid(field(), &schema[LIST_KEYS], why));
             }
         }
     }
-    causes
 }
 
 /// A field that tells items apart is a plain value.
-fn key_field(items: &Value, key: &Value, path: &str) -> Option<Cause> {
+fn key_field(items: &Value, key: &Value, path: &Path<'_>) -> Option<Cause> {
     let name = key.as_str().unwrap_or_default();
     let kind = text(items["properties"].get(name)?, &["type"]);
     let why = format!("must be a scalar type if parent array's {LIST_TYPE} is map");
-    let field = format!("{path}.items.properties[{name}].type");
-    matches!(kind, "array" | "object").then(|| Cause::invalid(field, &items["type"], &why))
+    let field = || format!("{path}.items.properties[{name}].type");
+    matches!(kind, "array" | "object").then(|| Cause::invalid(field(), &items["type"], &why))
 }
 
 /// Items of sets and keyed lists, and the fields that tell them apart, are always there.
-fn items_that_are_told_apart(schema: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
+fn items_that_are_told_apart(schema: &Value, path: &Path<'_>, causes: &mut Causes) {
     let (items, kind) = (&schema["items"], text(schema, &[LIST_TYPE]));
     if !items.is_object() || !["map", "set"].contains(&kind) {
-        return causes;
+        return;
     }
     if items["nullable"] == true {
         let why = format!("cannot be nullable when {LIST_TYPE} is {kind}");
         causes.push(Cause::forbidden(format!("{path}.items.nullable"), &why));
     }
-    for key in list(schema, LIST_KEYS).iter().filter(|_| kind == "map") {
+    if kind == "set" {
+        return;
+    }
+    let required: HashSet<&Value> = list(items, "required").iter().collect();
+    for key in list(schema, LIST_KEYS) {
+        if causes.is_full() {
+            return;
+        }
         let name = key.as_str().unwrap_or_default();
         let Some(field) = items["properties"].get(name) else { continue };
-        let place = format!("{path}.items.properties[{name}]");
-        if !list(items, "required").contains(key) && field.get("default").is_none_or(Value::is_null) {
+        let place = || format!("{path}.items.properties[{name}]");
+        if !required.contains(key) && field.get("default").is_none_or(Value::is_null) {
             let why = format!(
                 "this property is in {LIST_KEYS}, so it must have a default or be a required property"
             );
-            causes.push(Cause::required(format!("{place}.default"), &why));
+            causes.push(Cause::required(format!("{}.default", place()), &why));
         }
         if field["nullable"] == true {
             let why = format!("this property is in {LIST_KEYS}, so it cannot be nullable");
-            causes.push(Cause::forbidden(format!("{place}.nullable"), &why));
+            causes.push(Cause::forbidden(format!("{}.nullable", place()), &why));
         }
     }
-    causes
 }
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];

@@ -4,9 +4,10 @@
 
 use serde_json::{Value, json};
 
-use crate::causes::Cause;
+use crate::causes::{Cause, Causes};
 use crate::checks::list;
 use crate::fields::text;
+use crate::path::Path;
 
 /// Where a schema stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,44 +21,48 @@ enum Place {
 }
 
 /// Gathers what is wrong with a schema and all below it.
-pub(super) fn check(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
+pub(super) fn check(schema: &Value, path: &Path<'_>, causes: &mut Causes) {
     below(schema, path, Place::Root, causes);
 }
 
-fn below(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>) {
+fn below(schema: &Value, path: &Path<'_>, place: Place, causes: &mut Causes) {
+    if causes.is_full() {
+        return;
+    }
     causes.extend(kind(schema, path, place));
     if place == Place::Root || schema[EMBEDDED] == true {
         causes.extend(resource(schema, path, place));
     }
     causes.extend(forbidden(schema, path));
     nested(schema, schema, path, causes);
+    let properties = Path::Field(path, "properties");
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
-        below(known, &format!("{path}.properties[{name}]"), Place::Field, causes);
+        below(known, &Path::Entry(&properties, name), Place::Field, causes);
     }
     if let Some(known) = schema.get("additionalProperties").filter(|known| known.is_object()) {
-        below(known, &format!("{path}.additionalProperties"), Place::Field, causes);
+        below(known, &Path::Field(path, "additionalProperties"), Place::Field, causes);
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
-        below(items, &format!("{path}.items"), Place::Item, causes);
+        below(items, &Path::Field(path, "items"), Place::Item, causes);
     }
 }
 
 /// The type, which every value must have, and what depends on it.
-fn kind(schema: &Value, path: &str, place: Place) -> Option<Cause> {
+fn kind(schema: &Value, path: &Path<'_>, place: Place) -> Option<Cause> {
     let kind = text(schema, &["type"]);
-    let field = format!("{path}.type");
+    let field = || format!("{path}.type");
     let embedded = schema[EMBEDDED] == true;
     let free = schema[INT_OR_STRING] == true || schema[PRESERVE] == true;
     if embedded && kind != "object" {
         let why = format!("must be object if {EMBEDDED} is true");
         return Some(match kind {
-            "" => Cause::required(field, &why),
-            kind => Cause::invalid(field, &json!(kind), &why),
+            "" => Cause::required(field(), &why),
+            kind => Cause::invalid(field(), &json!(kind), &why),
         });
     }
     if kind.is_empty() && !free {
         return Some(Cause::required(
-            field,
+            field(),
             match place {
                 Place::Root => "must not be empty at the root",
                 Place::Item => "must not be empty for specified array items",
@@ -66,14 +71,14 @@ fn kind(schema: &Value, path: &str, place: Place) -> Option<Cause> {
         ));
     }
     if place == Place::Root && !kind.is_empty() && kind != "object" {
-        return Some(Cause::invalid(field, &json!(kind), "must be object at the root"));
+        return Some(Cause::invalid(field(), &json!(kind), "must be object at the root"));
     }
     let no_items = kind == "array" && schema.get("items").is_none_or(Value::is_null);
     no_items.then(|| Cause::required(format!("{path}.items"), "must be specified"))
 }
 
 /// Fields that every object has: little may be said about them.
-fn resource(schema: &Value, path: &str, place: Place) -> Vec<Cause> {
+fn resource(schema: &Value, path: &Path<'_>, place: Place) -> Vec<Cause> {
     let mut causes = Vec::new();
     let properties = &schema["properties"];
     for (name, wanted) in [("kind", "string"), ("apiVersion", "string"), ("metadata", "object")] {
@@ -112,7 +117,7 @@ fn resource(schema: &Value, path: &str, place: Place) -> Vec<Cause> {
 }
 
 /// What stands under `allOf`, `anyOf`, `oneOf` and `not` may only narrow what `outer` describes.
-fn nested(outer: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn nested(outer: &Value, schema: &Value, path: &Path<'_>, causes: &mut Causes) {
     let pair = json!([{"type": "integer"}, {"type": "string"}]);
     let exempt = |schema: &Value| outer[INT_OR_STRING] == true && schema["anyOf"] == pair;
     for key in ["allOf", "anyOf", "oneOf"] {
@@ -122,18 +127,22 @@ fn nested(outer: &Value, schema: &Value, path: &str, causes: &mut Vec<Cause>) {
         for (at, inner) in list(schema, key).iter().enumerate() {
             // The pattern of a number or text may stand in the first of several.
             let is_pattern = key == "allOf" && at == 0 && exempt(inner);
-            let path = format!("{path}.{key}[{at}]");
+            let list = Path::Field(path, key);
+            let path = Path::Item(&list, at);
             if !is_pattern {
                 narrowing(outer, inner, &path, causes);
             }
         }
     }
     if let Some(inner) = schema.get("not").filter(|inner| inner.is_object()) {
-        narrowing(outer, inner, &format!("{path}.not"), causes);
+        narrowing(outer, inner, &Path::Field(path, "not"), causes);
     }
 }
 
-fn narrowing(outer: &Value, inner: &Value, path: &str, causes: &mut Vec<Cause>) {
+fn narrowing(outer: &Value, inner: &Value, path: &Path<'_>, causes: &mut Causes) {
+    if causes.is_full() {
+        return;
+    }
     for (key, why) in STRUCTURE {
         let stated = inner.get(*key).filter(|value| !value.is_null() && **value != false && **value != "");
         if stated.is_some() {
@@ -141,26 +150,27 @@ fn narrowing(outer: &Value, inner: &Value, path: &str, causes: &mut Vec<Cause>) 
         }
     }
     nested(outer, inner, path, causes);
+    let properties = Path::Field(path, "properties");
     for (name, field) in inner["properties"].as_object().into_iter().flatten() {
-        let path = format!("{path}.properties[{name}]");
+        let path = Path::Entry(&properties, name);
         if name == "metadata" {
-            causes.push(Cause::forbidden(path, "must not be specified in a nested context"));
+            causes.push(Cause::forbidden(path.to_string(), "must not be specified in a nested context"));
             continue;
         }
         match outer["properties"].get(name) {
             Some(known) => narrowing(known, field, &path, causes),
             None => {
-                let place = format!("{}.properties[{name}]", structure_of(&path));
+                let place = format!("{}.properties[{name}]", structure_of(&path.to_string()));
                 causes.push(Cause::required(place, &format!("because it is defined in {path}")));
             }
         }
     }
     if let Some(items) = inner.get("items").filter(|items| items.is_object()) {
-        let path = format!("{path}.items");
+        let path = Path::Field(path, "items");
         match outer.get("items").filter(|items| items.is_object()) {
             Some(known) => narrowing(known, items, &path, causes),
             None => {
-                let place = format!("{}.items", structure_of(&path));
+                let place = format!("{}.items", structure_of(&path.to_string()));
                 causes.push(Cause::required(place, &format!("because it is defined in {path}")));
             }
         }
@@ -196,7 +206,7 @@ fn split(path: &str) -> Vec<&str> {
 }
 
 /// Extensions that do not go together, and patterns.
-fn forbidden(schema: &Value, path: &str) -> Vec<Cause> {
+fn forbidden(schema: &Value, path: &Path<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     for key in [PRESERVE, EMBEDDED] {
         if schema[INT_OR_STRING] == true && schema[key] == true {

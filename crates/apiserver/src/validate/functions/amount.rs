@@ -152,10 +152,12 @@ fn without_zeros(part: &str) -> String {
 fn version(text: &str) -> Option<Version> {
     let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
     let (core, pre) = text.split_once('-').map_or((text, None), |(core, pre)| (core, Some(pre)));
-    let is_word =
-        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let is_padded =
-        |part: &str| part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_padded = |part: &str| {
+        part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
     let is_sound = build.is_none_or(|build| build.split('.').all(is_word))
         && pre.is_none_or(|pre| pre.split('.').all(|part| is_word(part) && !is_padded(part)));
     if !is_sound {
@@ -182,9 +184,18 @@ mod tests {
         for text in ["1.0.0", "1.0.0-a.b", "1.0.0-0.1", "1.0.0-01a", "1.0.0-a-b+c.d", "1.0.0+01", "1.0.0--"] {
             assert!(version(text).is_some(), "{text}");
         }
-        for text in
-            ["1.0.0-a..b", "1.0.0-01", "1.0.0+?", "1.0.0-", "1.0.0+", "1.0.0-a+", "1.0.0-é", "1.0", "01.0.0", "1.0.0.0"]
-        {
+        for text in [
+            "1.0.0-a..b",
+            "1.0.0-01",
+            "1.0.0+?",
+            "1.0.0-",
+            "1.0.0+",
+            "1.0.0-a+",
+            "1.0.0-é",
+            "1.0",
+            "01.0.0",
+            "1.0.0.0",
+        ] {
             assert!(version(text).is_none(), "{text}");
         }
     }
