@@ -17,6 +17,8 @@ mod ruled;
 pub(crate) mod rules;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sealfast_k8s::expression::matching::compiled;
 use sealfast_k8s::expression::operations::go_float;
@@ -71,18 +73,22 @@ pub(crate) struct Problems {
     /// How many more there may be, and how many bytes of them.
     left: usize,
     bytes_left: usize,
+    /// How many steps the check may still take, with all its parts.
+    steps: Arc<AtomicU64>,
 }
 
 impl Default for Problems {
     fn default() -> Self {
-        Self { list: Vec::new(), left: causes::MOST, bytes_left: causes::MOST_BYTES }
+        let steps = Arc::new(AtomicU64::new(MOST_STEPS));
+        Self { list: Vec::new(), left: causes::MOST, bytes_left: causes::MOST_BYTES, steps }
     }
 }
 
 impl Problems {
     /// What may be wrong with a part, for which there is no more room than here; `most` are enough.
     fn within(&self, most: usize) -> Self {
-        Self { list: Vec::new(), left: self.left.min(most), bytes_left: self.bytes_left }
+        let steps = Arc::clone(&self.steps);
+        Self { list: Vec::new(), left: self.left.min(most), bytes_left: self.bytes_left, steps }
     }
 
     /// One more, put into words only while there is room for it.
@@ -105,6 +111,13 @@ impl Problems {
 
     fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Takes steps; false when there are not that many left.
+    fn take(&self, steps: usize) -> bool {
+        let left = self.steps.load(Ordering::Relaxed).saturating_sub(steps as u64);
+        self.steps.store(left, Ordering::Relaxed);
+        left > 0
     }
 
     /// True when nothing more is taken: who looks for more may stop.
@@ -203,6 +216,11 @@ pub(crate) fn judged(schema: &Value, ruled: &Ruled, new: &Value, old: Option<&Va
     let mut found = rules::Found::default();
     let problems = &mut found.problems;
     walk(schema, new, old, &Path::Root, problems);
+    if !problems.take(0) {
+        let text = "the schema asks for more than can be looked at in a value of this size";
+        problems.push(Problem { field: "<nil>".to_owned(), kind: Kind::Rule(text.to_owned()) });
+        return found;
+    }
     // What stands twice in a list is looked for when all else was looked at.
     problems.list.sort_by_key(|problem| matches!(problem.kind, Kind::Duplicate(_)));
     if !problems.list.iter().any(Problem::keeps_rules_out) {
@@ -216,7 +234,7 @@ pub(crate) fn judged(schema: &Value, ruled: &Ruled, new: &Value, old: Option<&Va
 
 fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &Path<'_>, problems: &mut Problems) {
     // Unchanged values were accepted once.
-    if old == Some(value) || problems.is_full() {
+    if old == Some(value) || problems.is_full() || !problems.take(1) {
         return;
     }
     if value.is_null() && schema["nullable"] == true {
@@ -259,6 +277,7 @@ fn of_other_type(schema: &Value, value: &Value, path: &Path<'_>) -> Kind {
 
 fn listed(schema: &Value, value: &Value, path: &Path<'_>, problems: &mut Problems) {
     if let Some(allowed) = schema["enum"].as_array()
+        && problems.take(allowed.len() / WORDS_A_STEP)
         && !allowed.contains(value)
     {
         problems.note(path, || {
@@ -322,6 +341,10 @@ fn string(schema: &Value, text: &str, path: &Path<'_>, problems: &mut Problems) 
 
 fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &Path<'_>, problems: &mut Problems) {
     let keyed = schema["x-kubernetes-list-type"] == "map";
+    let keys = schema["x-kubernetes-list-map-keys"].as_array().map_or(0, Vec::len);
+    if !problems.take(keys.saturating_mul(items.len())) {
+        return;
+    }
     let twins = Twins::of(schema, old);
     for (at, item) in items.iter().enumerate() {
         let twin = if keyed { twins.get(item) } else { old.and_then(|old| old.get(at)) };
@@ -337,6 +360,11 @@ fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &Path<'_>, 
     }
     duplicates(schema, items, path, problems);
 }
+
+/// Values and parts of schemas that one check compares at most.
+const MOST_STEPS: u64 = 20_000_000;
+/// Values of an `enum` that are compared in one step.
+const WORDS_A_STEP: usize = 16;
 
 /// The items of a list as it was, by their keys; lists without keys have none.
 struct Twins<'a> {
@@ -498,6 +526,31 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_takes_too_many_steps_is_refused() {
+        let told = |schema: &Value, count: usize| -> Vec<String> {
+            let problems = validate(schema, &vec![json!("no"); count].into(), None);
+            problems.into_iter().map(|problem| problem.message()).collect()
+        };
+        let too_much =
+            "Invalid value: the schema asks for more than can be looked at in a value of this size";
+        let words: Vec<String> = (0..10_000).map(|at| at.to_string()).chain(["no".to_owned()]).collect();
+        let listed = json!({"type": "array", "items": {"type": "string", "enum": words}});
+        assert_eq!(told(&listed, 10), Vec::<String>::new());
+        let parts: Vec<Value> = (0..10_000).map(|_| json!({"minLength": 3})).chain([json!({})]).collect();
+        let combined = json!({"type": "array", "items": {"type": "string", "anyOf": parts}});
+        let many = |schema: &Value, steps: u64| {
+            let mut problems = Problems { steps: Arc::new(AtomicU64::new(steps)), ..Problems::default() };
+            walk(schema, &json!(["no", "no"]), None, &Path::Root, &mut problems);
+            problems.take(0)
+        };
+        assert!(many(&listed, 5_000) && !many(&listed, 1_000));
+        assert!(many(&combined, 30_000) && !many(&combined, 10_000));
+        let keyed =
+            json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": words});
+        assert_eq!(told(&keyed, 2_001), [too_much]);
+    }
 
     #[test]
     fn texts_are_those_of_the_reference() {
