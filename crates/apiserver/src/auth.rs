@@ -2,7 +2,7 @@
 
 pub(crate) mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -330,8 +330,13 @@ fn is_meant(user: &User, subject: &Value, namespace: &str) -> bool {
 
 /// Every rule that holds for a user in a namespace (cluster-wide ones when it is empty).
 pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
-    let mut out = Vec::new();
+    let (mut out, mut seen) = (Vec::new(), HashSet::new());
     find_binding(user, namespace, store, |binding, home| {
+        // A role that several bindings give is held once.
+        let role = ["kind", "name"].map(|key| fields::text(binding, &["roleRef", key]).to_owned());
+        if !seen.insert((home.to_owned(), role)) {
+            return None;
+        }
         let holds = |rule: &&Value| home.is_empty() || rule.get("nonResourceURLs").is_none();
         with_rules(binding, home, store, |rules| {
             out.extend(rules.iter().copied().filter(holds).cloned());
@@ -398,10 +403,49 @@ pub(crate) fn escalation(
         return refused(&format!("more than {MOST_ATOMS} single permissions; write them with \"*\""));
     }
     let held = self::rules(user, namespace, store);
-    let mut missing: Vec<Attributes> = rules.iter().flat_map(atoms).collect();
-    missing.retain(|atom| !held.iter().any(|rule| covers(rule, atom)));
+    let Some(missing) = missing(&held, rules.iter().flat_map(atoms).collect(), MOST_LOOKED_AT) else {
+        return refused(
+            "more than can be told beside so many that are held; bind fewer roles, or write them with \"*\"",
+        );
+    };
     if missing.is_empty() { None } else { refused(&compact(&missing).join("\n")) }
 }
+
+/// Those of some single permissions that no rule covers; `None` when it takes looking at more words of rules than
+/// `most`.
+fn missing(held: &[Value], wanted: Vec<Attributes>, mut most: usize) -> Option<Vec<Attributes>> {
+    // By their verbs, for most rules have others than the one that is asked for.
+    let mut by_verb: HashMap<&str, Vec<(&Value, usize)>> = HashMap::new();
+    let mut texts = HashSet::new();
+    for rule in held.iter().filter(|rule| texts.insert(rule.to_string())) {
+        let words: usize = WORDS.iter().map(|key| rule[*key].as_array().map_or(1, Vec::len)).sum();
+        let verbs: HashSet<&str> =
+            rule["verbs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for verb in verbs {
+            by_verb.entry(verb).or_default().push((rule, words));
+        }
+    }
+    let mut missing = Vec::new();
+    for atom in wanted {
+        let rules = ["*", &atom.verb].into_iter().filter_map(|verb| by_verb.get(verb)).flatten();
+        let mut covered = false;
+        for (rule, words) in rules {
+            most = most.checked_sub(*words)?;
+            if covers(rule, &atom) {
+                covered = true;
+                break;
+            }
+        }
+        if !covered {
+            missing.push(atom);
+        }
+    }
+    Some(missing)
+}
+
+const WORDS: [&str; 5] = ["verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs"];
+/// Words of held rules that are compared with what somebody wants to grant.
+const MOST_LOOKED_AT: usize = 50_000_000;
 
 /// Single permissions as rules: those that differ in their verbs alone are one.
 fn compact(atoms: &[Attributes]) -> Vec<String> {
@@ -486,6 +530,22 @@ fn atoms(rule: &Value) -> Vec<Attributes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_holds_is_looked_at_only_so_long() {
+        let rule = |verb: &str, number: usize| json!({"verbs": [verb], "apiGroups": [""], "resources": [number.to_string()]});
+        let held: Vec<Value> = (0..100).map(|number| rule("get", number)).chain([everything()]).collect();
+        let wanted = |verb: &str| (0..100).flat_map(|number| atoms(&rule(verb, number))).collect::<Vec<_>>();
+        let left =
+            |held: &[Value], verb: &str, most| missing(held, wanted(verb), most).map(|missing| missing.len());
+        // All is covered by the one rule for all verbs, which is looked at first.
+        assert_eq!(left(&held, "get", 500), Some(0));
+        assert_eq!(left(&held[..50], "list", 0), Some(100));
+        assert_eq!(left(&held[..50], "get", 100_000), Some(50));
+        assert_eq!(left(&held[..50], "get", 1_000), None);
+        let often = vec![rule("get", 1); 1_000];
+        assert_eq!(left(&often, "get", 500), Some(99));
+    }
 
     #[test]
     fn the_token_of_the_administrator_is_for_this_server() {
