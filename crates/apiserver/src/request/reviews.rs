@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use crate::auth::{self, Attributes, token};
 use crate::call::Call;
-use crate::causes::Cause;
+use crate::causes::{Cause, Causes};
 use crate::clock;
 use crate::fields::{self, text};
+use crate::grammar;
 use crate::http::Answer;
 use crate::kinds::Resource;
 use crate::objects;
@@ -113,13 +114,16 @@ fn token_status(call: &Call<'_>, spec: &Value) -> Result<Value, Status> {
 fn check(call: &Call<'_>, review: &Value, metadata: &Value) -> Result<(), Status> {
     let (kind, spec) = (call.resource.kind.as_str(), &review["spec"]);
     let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
-    let mut causes = Vec::new();
+    let mut causes = Causes::default();
     if resource.is_null() && path.is_null() {
         let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
         causes.push(Cause::invalid("spec.resourceAttributes", &Value::Null, why));
     } else if !resource.is_null() && !path.is_null() {
         let why = "cannot be specified in combination with resourceAttributes";
         causes.push(Cause::invalid("spec.nonResourceAttributes", path, why));
+    }
+    for key in ["fieldSelector", "labelSelector"] {
+        selector(key, &resource[key], &mut causes);
     }
     let nobody = text(spec, &["user"]).is_empty() && texts(&spec["groups"]).is_empty();
     if kind != "SelfSubjectAccessReview" && nobody {
@@ -153,7 +157,55 @@ fn check(call: &Call<'_>, review: &Value, metadata: &Value) -> Result<(), Status
             )));
         }
     }
-    if causes.is_empty() { Ok(()) } else { Err(Status::invalid("authorization.k8s.io", "", "", causes)) }
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid("authorization.k8s.io", "", "", causes.told()))
+    }
+}
+
+/// What is wrong with what is asked for by a selector. Roles know none, so that it changes no answer.
+fn selector(key: &str, stated: &Value, causes: &mut Causes) {
+    if stated.is_null() {
+        return;
+    }
+    let field = format!("spec.resourceAttributes.{key}");
+    let raw = text(stated, &["rawSelector"]);
+    let requirements = stated["requirements"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !raw.is_empty() && !requirements.is_empty() {
+        let why = "may not specified at the same time as requirements";
+        causes.push(Cause::invalid(format!("{field}.rawSelector"), &json!(raw), why));
+    }
+    if raw.is_empty() && requirements.is_empty() {
+        let why = format!("when {field} is specified, requirements or rawSelector is required");
+        causes.push(Cause::required(format!("{field}.requirements"), &why));
+    }
+    for (at, requirement) in requirements.iter().enumerate() {
+        if causes.is_full() {
+            return;
+        }
+        let field = format!("{field}.requirements[{at}]");
+        let name = text(requirement, &["key"]);
+        if name.is_empty() && key == "fieldSelector" {
+            causes.push(Cause::required(format!("{field}.key"), "must be specified"));
+        }
+        let has_values = requirement["values"].as_array().is_some_and(|values| !values.is_empty());
+        match text(requirement, &["operator"]) {
+            "In" | "NotIn" if !has_values => {
+                let why = "must be specified when `operator` is 'In' or 'NotIn'";
+                causes.push(Cause::required(format!("{field}.values"), why));
+            }
+            "Exists" | "DoesNotExist" if has_values => {
+                let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                causes.push(Cause::forbidden(format!("{field}.values"), why));
+            }
+            _ => {}
+        }
+        if key == "labelSelector" {
+            let whys = grammar::qualified(name).into_iter();
+            causes.extend(whys.map(|why| Cause::invalid(format!("{field}.key"), &json!(name), &why)));
+        }
+    }
 }
 
 fn attributes(spec: &Value) -> Attributes {
@@ -302,4 +354,30 @@ fn bound(call: &Call<'_>, reference: &Value) -> Result<Option<token::Bound>, Sta
         return Err(Status::conflict("", kind, &bound.name, &why));
     }
     Ok(Some(token::Bound { uid, ..bound }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_of_reviews_are_looked_at() {
+        let lines = |key: &str, stated: Value| -> Vec<String> {
+            let mut causes = Causes::default();
+            selector(key, &stated, &mut causes);
+            causes.told().iter().map(Cause::line).collect()
+        };
+        let one = json!({"key": "a", "operator": "In", "values": ["b"]});
+        assert_eq!(lines("fieldSelector", json!({"requirements": [one]})), Vec::<String>::new());
+        let both = lines("fieldSelector", json!({"rawSelector": "a=b", "requirements": [one]}));
+        let why = "may not specified at the same time as requirements";
+        assert_eq!(
+            both,
+            [format!("spec.resourceAttributes.fieldSelector.rawSelector: Invalid value: \"a=b\": {why}")]
+        );
+        let none = lines("labelSelector", json!({}));
+        assert!(none[0].ends_with("requirements or rawSelector is required"), "{none:?}");
+        let odd = json!({"requirements": [{"operator": "Exists", "values": ["b"]}, {"key": "a", "operator": "In"}]});
+        assert_eq!(lines("fieldSelector", odd).len(), 3);
+    }
 }
