@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::clock;
 use crate::fields;
+use crate::grammar;
 use crate::keys::{DEPLOYMENTS, JOBS, PODS, REPLICA_SETS, SERVICES};
 use crate::kin::Kin;
 use crate::kinds::Resource;
@@ -76,6 +77,10 @@ fn children(app: &App, kin: &Kin, owner: &Value, resource: &str) -> Vec<(Key, Va
 /// Makes a dependent, with the defaults of its kind.
 fn make(app: &Arc<App>, kin: &mut Kin, resource: &str, mut object: Value) {
     let Some(resource) = app.kinds.current().stored_under(resource).cloned() else { return };
+    // A name that was made longer may be none.
+    if !is_name(fields::name(&object)) {
+        return;
+    }
     fields::stamp(&mut object);
     fields::set_meta(&mut object, "generation", 1.into());
     resource.shape.default(&mut object);
@@ -89,6 +94,10 @@ fn make(app: &Arc<App>, kin: &mut Kin, resource: &str, mut object: Value) {
         // The change comes by later; what follows now must know of it already.
         kin.remember(&key, &stored.bonds());
     }
+}
+
+fn is_name(name: &str) -> bool {
+    grammar::subdomain(name).is_empty()
 }
 
 /// Writes a changed object, unless another write came between.
@@ -154,3 +163,14 @@ fn template_hash(template: &Value) -> String {
 }
 
 const AVAILABLE: &str = "Deployment has minimum availability.";
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn names_that_grew_too_long_are_none() {
+        assert!(is_name(&format!("{}-5d4f8c7b9d", "a".repeat(242))));
+        assert!(!is_name(&format!("{}-5d4f8c7b9d", "a".repeat(253))));
+    }
+}
