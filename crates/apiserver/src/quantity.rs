@@ -80,24 +80,30 @@ fn parse(text: &str) -> Result<(i128, Format), String> {
         return Err(SHAPE.into());
     }
     let (scale, format) = scale(unit)?;
-    let too_big = || "the quantity is too large".to_owned();
-    let digits: i128 = format!("{whole}{fraction}").parse().map_err(|_| too_big())?;
+    let nanos = match (magnitude(whole, fraction, &scale), format) {
+        (Some(nanos), Format::Binary) => nanos.min(MOST_BINARY),
+        (Some(nanos), _) => nanos,
+        // Too many digits before the point, for those behind it are few.
+        (None, Format::Binary) if fraction.len() <= 9 => MOST_BINARY,
+        (None, _) => return Err("the quantity is too large".to_owned()),
+    };
+    Ok((if negative { -nanos } else { nanos }, format))
+}
+
+/// A number with its unit in nanos; `None` when it does not fit.
+fn magnitude(whole: &str, fraction: &str, scale: &Scale) -> Option<i128> {
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
     let (multiplier, shift) = match scale {
-        Scale::Binary(power) => (1024_i128.pow(power), 9),
+        Scale::Binary(power) => (1024_i128.pow(*power), 9),
         Scale::Decimal(power) => (1, power + 9),
     };
     let shift = shift - i32::try_from(fraction.len()).unwrap_or(i32::MAX);
-    let digits = digits.checked_mul(multiplier).ok_or_else(too_big)?;
-    let nanos = match u32::try_from(shift) {
-        Ok(shift) => {
-            10_i128.checked_pow(shift).and_then(|ten| digits.checked_mul(ten)).ok_or_else(too_big)?
-        }
-        Err(_) => match 10_i128.checked_pow(shift.unsigned_abs()) {
-            Some(ten) => digits / ten + i128::from(digits % ten != 0),
-            None => i128::from(digits != 0),
-        },
-    };
-    Ok((if negative { -nanos } else { nanos }, format))
+    let digits = digits.checked_mul(multiplier)?;
+    let ten = 10_i128.checked_pow(shift.unsigned_abs());
+    if shift >= 0 {
+        return digits.checked_mul(ten?);
+    }
+    Some(ten.map_or_else(|| i128::from(digits != 0), |ten| digits / ten + i128::from(digits % ten != 0)))
 }
 
 enum Scale {
@@ -122,6 +128,8 @@ fn scale(unit: &str) -> Result<(Scale, Format), String> {
     }
 }
 
+/// More is not had with a unit of powers of two.
+const MOST_BINARY: i128 = i64::MAX as i128 * NANO;
 const NANO: i128 = 1_000_000_000;
 /// A thousandth, in nanos.
 const MILLI: i128 = 1_000_000;
@@ -139,6 +147,10 @@ mod tests {
         for (given, shown) in [
             ("0.5", "500m"),
             ("1024Mi", "1Gi"),
+            ("9Ei", "9223372036854775807"),
+            ("-9Ei", "-9223372036854775807"),
+            ("7Ei", "7Ei"),
+            ("99999999999999999999999999999999999999999999Ki", "9223372036854775807"),
             ("1.5Gi", "1536Mi"),
             ("1", "1"),
             ("1000m", "1"),
