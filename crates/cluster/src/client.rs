@@ -362,12 +362,36 @@ impl Client {
     ) -> Result<Value, Error> {
         match answer {
             Err(error) if error.is_not_found() && !error.is_absence_of(name) => {
-                self.discovery.forget(gvk);
-                self.resource(gvk).await?;
-                Err(self.astray())
+                Err(self.unbelieved(gvk).await)
             }
             answer => answer,
         }
+    }
+
+    /// The answer to a request that may make something. "Not found" is believed when it names anything: the object, or what
+    /// it needs, as its namespace.
+    async fn making(
+        &self,
+        gvk: &GroupVersionKind,
+        namespace: &str,
+        answer: Result<Value, Error>,
+    ) -> Result<Value, Error> {
+        match answer {
+            Err(error) if error.is_not_found() && !error.is_named() => {
+                // As with `get`: without its namespace the object has no address.
+                if namespace.is_empty() && self.resource(gvk).await?.namespaced {
+                    return Err(error);
+                }
+                Err(self.unbelieved(gvk).await)
+            }
+            answer => answer,
+        }
+    }
+
+    /// What a "not found" that is not believed is instead: the kind has gone, or nobody knows.
+    async fn unbelieved(&self, gvk: &GroupVersionKind) -> Error {
+        self.discovery.forget(gvk);
+        self.resource(gvk).await.err().unwrap_or_else(|| self.astray())
     }
 
     /// One object, or none when it (or its kind) does not exist.
@@ -438,7 +462,7 @@ impl Client {
         let mut call = Call::new(Method::POST, self.resource(&gvk).await?.collection_path(&gvk, namespace));
         call.query("fieldManager", manager);
         call.json(object);
-        self.call(call).await
+        self.making(&gvk, namespace, self.call(call).await).await
     }
 
     /// Replaces an object; its `resourceVersion`, when present, must be the current one.
@@ -450,7 +474,7 @@ impl Client {
         let mut call = Call::new(Method::PUT, self.object_path(&gvk, namespace, name).await?);
         call.query("fieldManager", manager);
         call.json(object);
-        self.call(call).await
+        self.making(&gvk, namespace, self.call(call).await).await
     }
 
     /// Patches an object.
@@ -512,7 +536,7 @@ impl Client {
         call.query("dryRun", how.dry_run.query());
         call.content_type = "application/apply-patch+yaml";
         call.json(object);
-        self.call(call).await
+        self.making(&gvk, namespace, self.call(call).await).await
     }
 
     /// Deletes an object; the answer is the object or a status.
@@ -548,7 +572,7 @@ impl Client {
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
             "spec": {"audiences": audiences, "expirationSeconds": 3600},
         }));
-        let answer = self.call(call).await?;
+        let answer = self.making(&accounts, namespace, self.call(call).await).await?;
         let token = answer["status"]["token"].as_str().ok_or(Error::Incomplete { field: "status.token" })?;
         Ok(token.to_owned().into())
     }

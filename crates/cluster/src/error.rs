@@ -110,6 +110,11 @@ impl Error {
             && self.status().and_then(|s| s.details.as_ref()).is_some_and(|details| details.name == name)
     }
 
+    /// The refusal says what it is about.
+    pub(crate) fn is_named(&self) -> bool {
+        self.status().and_then(|s| s.details.as_ref()).is_some_and(|details| !details.name.is_empty())
+    }
+
     /// The object does not exist.
     pub fn is_not_found(&self) -> bool {
         self.status().is_some_and(|s| s.code == 404 || s.reason == "NotFound")

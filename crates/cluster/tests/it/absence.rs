@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use sealfast_cluster::apply::{Action, Owner};
-use sealfast_cluster::client::{Delete, Patch};
+use sealfast_cluster::client::{Apply, Delete, DryRun, Patch};
 use sealfast_cluster::error::Error;
 use sealfast_cluster::prune::{self, Pruned};
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
@@ -59,6 +59,34 @@ async fn not_found_is_believed_of_the_object_that_it_names() -> Result<()> {
         let pruned = pruned(&server, widgets()).await;
         ensure!(pruned.message().is_none() == is_believed);
         ensure!(pruned.changes.iter().all(|change| change.action == Action::Deleted));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_makes_something_believes_not_found_that_names_something() -> Result<()> {
+    let object =
+        json!({"apiVersion": "x.io/v1", "kind": "Widget", "metadata": {"name": "a", "namespace": "ns"}});
+    for (said, is_believed) in [(Said::missing("ns"), true), (Said::new(404, "default backend - 404"), false)]
+    {
+        let server = Scripted::start(move |asked| match asked {
+            "GET /apis/x.io/v1" => Said::kinds(&[("Widget", "widgets")]),
+            "GET /api/v1" => Said::kinds(&[("ServiceAccount", "serviceaccounts")]),
+            _ => said.clone(),
+        })
+        .await?;
+        let how = Apply { manager: "test", force: true, dry_run: DryRun::No };
+        for refused in [
+            server.client.create(&object, "test").await.err(),
+            server.client.update(&object, "test").await.err(),
+            server.client.apply(&object, &how).await.err(),
+            server.client.account_token("ns", "a", &[]).await.err(),
+        ] {
+            let is_expected = refused.as_ref().is_some_and(|error| {
+                error.is_not_found() == is_believed && error.is_transient() != is_believed
+            });
+            ensure!(is_expected, "{refused:?}");
+        }
     }
     Ok(())
 }
