@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::apply::{Action, Change, Owner};
-use crate::client::{Client, Delete};
+use crate::client::{Client, Delete, discovery};
 use crate::error::Error;
 use crate::{order, switches};
 
@@ -72,8 +72,7 @@ pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner, timeou
         match done.unwrap_or(Err(("delete", Error::Late))) {
             Ok(action) => pruned.changes.push(Change { object: entry, action }),
             Err((what, why)) => {
-                // The others would have to wait as long, and hear the same.
-                if why.is_about_server() {
+                if timeout_at(until, is_away(client, &why)).await.unwrap_or(true) {
                     pruned.untried = entries.by_ref().collect();
                 }
                 pruned.failed.push(Undeleted { object: entry, what, why });
@@ -81,6 +80,15 @@ pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner, timeou
         }
     }
     pruned
+}
+
+/// Whether the others would have to wait as long, and hear the same.
+async fn is_away(client: &Client, why: &Error) -> bool {
+    match why {
+        // One address alone may answer so, as that of an aggregated API whose server is away.
+        Error::Astray { .. } => discovery::places(client).await.is_err(),
+        why => why.is_about_server(),
+    }
 }
 
 /// When work with so many objects is to be over. Its requests may have to stand in line with those of others, and what is

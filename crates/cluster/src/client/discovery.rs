@@ -137,10 +137,10 @@ async fn ask(client: &Client, gvk: &GroupVersionKind) -> Result<Kinds, Error> {
 }
 
 /// A group and a version of it.
-pub(super) type Place = (String, String);
+pub(crate) type Place = (String, String);
 
 /// All that the server has: the core group first, then groups in its order, the preferred version of each first.
-pub(super) async fn places(client: &Client) -> Result<Vec<Place>, Error> {
+pub(crate) async fn places(client: &Client) -> Result<Vec<Place>, Error> {
     let listed = client.call(Call::new(Method::GET, "/apis".to_owned())).await;
     match listed {
         Ok(groups) if groups["kind"] == "APIGroupList" => Ok(every_version(&groups)),

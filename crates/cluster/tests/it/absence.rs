@@ -43,6 +43,25 @@ async fn who_answers_not_found_to_everything_has_deleted_nothing() -> Result<()>
 }
 
 #[tokio::test]
+async fn one_address_that_answers_not_found_keeps_nothing_else_from_being_deleted() -> Result<()> {
+    let server = Scripted::start(|asked| match asked {
+        "GET /api/v1" => Said::kinds(&[("ConfigMap", "configmaps")]),
+        "GET /apis" => Said::groups(&[("x.io", "v1")]),
+        "GET /apis/x.io/v1" => Said::kinds(&[("Widget", "widgets")]),
+        asked if asked.contains("/configmaps/") => Said::missing("a"),
+        _ => Said::new(404, "404 page not found"),
+    })
+    .await?;
+    let entry = |gvk| ObjectId { gvk, namespace: "ns".into(), name: "a".into() };
+    let entries = [entry(core("ConfigMap")), entry(widgets())];
+    let owner = Owner { name: "app".into(), namespace: "ns".into() };
+    let pruned = prune::delete(&server.client, &entries, &owner, Duration::from_secs(60)).await;
+    ensure!(pruned.left().eq(&entries[1..]) && pruned.is_transient(), "{:?}", pruned.message());
+    ensure!(pruned.changes.len() == 1 && pruned.changes[0].object == entries[0], "{:?}", pruned.changes);
+    Ok(())
+}
+
+#[tokio::test]
 async fn not_found_is_believed_of_the_object_that_it_names() -> Result<()> {
     for (name, is_believed) in [("a", true), ("b", false)] {
         let server = Scripted::start(move |asked| match asked {
