@@ -59,13 +59,14 @@ pub async fn until_current(
     timeout_at(until, placed(client, objects)).await.unwrap_or(Ok(()))?;
     let mut pause = FIRST_PAUSE;
     // Those that were current are looked at again only once all others are, too.
-    let mut wanted: Vec<ObjectId> = objects.to_vec();
+    let all = |last: Judged| objects.iter().map(|object| (object.clone(), last.clone())).collect();
+    let mut wanted: Vec<(ObjectId, Judged)> = all(Err(Error::Late.to_string()));
     loop {
-        let mut seen = look(client, &wanted, judge, &options.passing, until).await;
         let looked_at_all = wanted.len() == objects.len();
+        let mut seen = look(client, wanted, judge, &options.passing, until).await;
         seen.retain(|(_, status)| *status != Ok(Status::Current));
         if seen.is_empty() && !looked_at_all {
-            wanted = objects.to_vec();
+            wanted = all(Ok(Status::Current));
             continue;
         }
         let has_failed = |(_, status): &&(ObjectId, Judged)| *status == Ok(Status::Failed);
@@ -84,7 +85,7 @@ pub async fn until_current(
             let late: Vec<&(ObjectId, Judged)> = seen.iter().collect();
             return Err(format!("timeout waiting for: [{}]", listed(&late)));
         }
-        wanted = seen.into_iter().map(|(object, _)| object).collect();
+        wanted = seen;
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(options.longest_pause);
     }
@@ -115,19 +116,20 @@ static JUDGING: LazyLock<Semaphore> =
 /// The status of an object, or why it has none.
 type Judged = Result<Status, String>;
 
+/// What objects are now; those that there is no time to look at stay what they were.
 async fn look(
     client: &Client,
-    objects: &[ObjectId],
+    objects: Vec<(ObjectId, Judged)>,
     judge: &Arc<Judge>,
     passing: &[ObjectId],
     until: Instant,
 ) -> Vec<(ObjectId, Judged)> {
-    let look = |object| async move {
-        let seen = timeout_at(until, look_at(client, object, judge, passing)).await;
-        (object.clone(), seen.unwrap_or_else(|_| Err(Error::Late.to_string())))
+    let look = |(object, last)| async move {
+        let seen = timeout_at(until, look_at(client, &object, judge, passing)).await;
+        (object, seen.unwrap_or(last))
     };
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
-    let looks: Vec<_> = objects.iter().map(|object| look(object).boxed()).collect();
+    let looks: Vec<_> = objects.into_iter().map(|wanted| look(wanted).boxed()).collect();
     futures::stream::iter(looks).buffered(AT_A_TIME).collect().await
 }
 

@@ -1,6 +1,7 @@
 //! Servers that are busy, slow or silent, and how long they are believed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -108,6 +109,45 @@ async fn what_takes_too_long_is_given_up() -> Result<()> {
     let told = "timeout waiting for: [ConfigMap/default/m000 status: 'Unknown': context deadline exceeded, ";
     ensure!(waited.as_ref().is_err_and(|message| message.starts_with(told)), "{waited:?}");
     ensure!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_there_is_no_time_to_look_at_again_is_what_it_was() -> Result<()> {
+    let judge: Arc<wait::Judge> = Arc::new(|live: &Value| match live["data"]["is"].as_str() {
+        Some("done") => Ok(Status::Current),
+        _ => Ok(Status::InProgress),
+    });
+    let ids: Vec<ObjectId> = objects(2).iter().map(object::id).collect();
+    let slow = "timeout waiting for: [ConfigMap/default/m001 status: 'InProgress']";
+    // What the second object is when it is looked at for the second time, and what comes of that.
+    for (then, told) in [(Some("done"), None), (None, Some(slow))] {
+        let looks = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let server = Scripted::start(move |asked| {
+            let said = |number: usize, is: &str| {
+                Said::new(200, config_map(&format!("m{number:03}"), json!({"is": is})))
+            };
+            let never = |said: Said| said.after(Duration::from_secs(60));
+            let number = usize::from(asked.ends_with("/m001"));
+            match (asked, looks[number].fetch_add(usize::from(asked != "GET /api/v1"), Ordering::Relaxed)) {
+                ("GET /api/v1", _) => maps(),
+                (_, 0) if number == 0 => said(0, "done"),
+                (_, 0) => said(1, "slow"),
+                (_, 1) if number == 1 && then.is_some() => said(1, then.unwrap_or_default()),
+                _ => never(said(number, "lost")),
+            }
+        })
+        .await?;
+        let options = wait::Options {
+            timeout: Duration::from_secs(2),
+            longest_pause: SHORT,
+            fail_fast: FailFast::Yes,
+            passing: Vec::new(),
+        };
+        let waited = wait::until_current(&server.client, &ids, &judge, options).await;
+        ensure!(waited.as_ref().err().map(String::as_str) == told, "{waited:?}");
+        ensure!(server.asked().iter().filter(|asked| asked.ends_with("/m001")).count() >= 2);
+    }
     Ok(())
 }
 
