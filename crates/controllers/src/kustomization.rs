@@ -304,8 +304,10 @@ impl Run<'_> {
         let applied = self.shown(Box::pin(applying)).await;
         if let Some(claimed) = claims.written().await {
             self.report.claimed(claimed.clone());
-            if applied.is_err() {
-                self.leave(claimed).await;
+            match applied {
+                // With what another leader claimed meanwhile, which has to be pruned, too.
+                Ok(_) => self.typed.status.inventory = Some(claimed),
+                Err(_) => self.leave(claimed).await,
             }
         }
         applied

@@ -3,14 +3,14 @@
 //! Whoever dies between two writes then leaves nothing that nobody prunes.
 
 use anyhow::{Context as _, Result};
-use sealfast_cluster::client::{Client, Delete, Select, watch};
+use sealfast_cluster::client::{Client, Delete, Patch, Select, watch};
 use sealfast_controllers::kustomization::claim::LEFT;
 use sealfast_controllers::run::Handle;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
 
-use crate::house::{House, PATIENCE, config_map, is_applied, kind, kustomizations, ready};
+use crate::house::{House, PATIENCE, config_map, is_applied, kind, kustomization, kustomizations, ready};
 
 /// The versions of one object in the order of the server, from now on.
 struct Versions {
@@ -72,13 +72,44 @@ async fn an_object_is_in_the_inventory_before_it_is_made_and_until_it_is_gone() 
     Ok(())
 }
 
-/// An apply that wrote the class `early` and was then refused an object of a kind that nobody knows.
-async fn refused_in_part() -> Result<(House, Handle)> {
+/// The class `early`, which goes before all that is of no class.
+fn class() -> String {
     let class = json!({
         "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "early"}, "value": 1,
     });
+    class.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_leader_claims_during_a_run_is_pruned_by_it() -> Result<()> {
+    let files = [("class.yaml", &*class()), ("map.yaml", &config_map("map", "a"))];
+    let (house, handle) = House::lived_in(&files).await?;
+    let (classes, maps) = (kind("scheduling.k8s.io", "PriorityClass"), kind("", "ConfigMap"));
+    // The run waits for the class, and has the map still to claim.
+    let goes = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+        "current": "has(metadata.annotations) && 'go' in metadata.annotations"});
+    house.apply(kustomization("default", "app", json!({"healthCheckExprs": [goes]}))).await?;
+    house.until_any(&classes, "", "early", |_| true).await?;
+    let labels = json!({"kustomize.toolkit.fluxcd.io/name": "app", "kustomize.toolkit.fluxcd.io/namespace": "default"});
+    let theirs = json!({"name": "theirs", "namespace": "default", "labels": labels});
+    house.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": theirs})).await?;
+    let id = "default_theirs__ConfigMap";
+    let claimed = json!({"status": {"inventory": {"entries": [{"id": id, "v": "v1"}]}}});
+    let claimed = Patch::Merge(&claimed);
+    house.client.patch_status(&kustomizations(), "default", "app", &claimed, "other").await?;
+    let go = json!({"metadata": {"annotations": {"go": ""}}});
+    house.client.patch(&classes, "", "early", &Patch::Merge(&go), "test").await?;
+    let app = house.until("default", "app", |app| ready(app)["status"] == "True").await?;
+    assert!(names(&app, "default_map__ConfigMap") && !names(&app, id), "{app}");
+    assert!(house.client.find(&maps, "default", "theirs").await?.is_none(), "nobody pruned it");
+    handle.stop().await;
+    Ok(())
+}
+
+/// An apply that wrote the class `early` and was then refused an object of a kind that nobody knows.
+async fn refused_in_part() -> Result<(House, Handle)> {
     let stranger = json!({"apiVersion": "example.com/v1", "kind": "Stranger", "metadata": {"name": "no", "namespace": "default"}});
-    let files = [("class.yaml", &*class.to_string()), ("stranger.yaml", &stranger.to_string())];
+    let files = [("class.yaml", &*class()), ("stranger.yaml", &stranger.to_string())];
     let (house, handle) = House::lived_in(&files).await?;
     house.app(json!({"retryInterval": "1h"}), "ReconciliationFailed").await?;
     Ok((house, handle))
