@@ -33,7 +33,7 @@ const GONE: &str = "it cannot be worked on now";
 const MOST_STEPS: u64 = 10_000_000;
 /// Bytes of all that an expression makes while it runs, and how long it may.
 const MOST_BYTES: u64 = 16 << 20;
-const MOST_TIME: Duration = Duration::from_secs(10);
+pub(crate) const MOST_TIME: Duration = Duration::from_secs(10);
 
 /// The environment in which expressions are read: with optional values.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));

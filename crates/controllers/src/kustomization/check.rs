@@ -1,6 +1,6 @@
 //! What has to be in order before a run begins. Only reads.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::kustomization::{Dependency, Kustomization};
@@ -111,8 +111,9 @@ pub async fn dependencies(
     typed: &Kustomization,
     revision: &str,
 ) -> Result<(), Failure> {
+    let mut patience = Patience(expression::MOST_TIME);
     for dependency in &typed.spec.depends_on {
-        one(shared, own, typed, revision, dependency).await?;
+        one(shared, own, typed, revision, dependency, &mut patience).await?;
     }
     Ok(())
 }
@@ -123,6 +124,7 @@ async fn one(
     typed: &Kustomization,
     revision: &str,
     dependency: &Dependency,
+    patience: &mut Patience,
 ) -> Result<(), Failure> {
     let namespace = dependency.namespace.as_deref().unwrap_or(&typed.metadata.namespace);
     let shown = format!("'{namespace}/{}'", dependency.name);
@@ -140,7 +142,11 @@ async fn one(
     let live = live
         .map_err(|error| not_ready(retry, format!("{shown} not found: {}", error.chain())).blame(&error))?;
     if let Some(expression) = &dependency.ready_expr {
-        match judged(expression, own, &live).await {
+        let Some(judged) = patience.judged(expression, own, &live).await else {
+            let why = format!("{shown} is not looked at: the readyExpr of those before it take too long");
+            return Err(not_ready(retry, why));
+        };
+        match judged {
             Ok(Ok(true)) if shared.options.gates.has(Gate::AdditiveCELDependencyCheck) => {}
             Ok(Ok(true)) => return Ok(()),
             Ok(Ok(false)) => {
@@ -177,11 +183,27 @@ fn is_ready(typed: &Kustomization, live: &Value, revision: &str) -> Result<(), &
     Ok(())
 }
 
-/// Runs an expression where it holds no worker.
-async fn judged(expression: &str, own: &Value, live: &Value) -> Result<Result<bool, String>, String> {
-    let (expression, own, live) = (expression.to_owned(), own.clone(), live.clone());
-    let run = move || expression::dependency_ready(&expression, &own, &live);
-    tokio::task::spawn_blocking(run).await.unwrap_or_else(|stopped| Ok(Err(stopped.to_string())))
+/// The time left for the expressions of one run, which others wait behind.
+struct Patience(Duration);
+
+impl Patience {
+    /// Runs an expression; `None` when there is no time left.
+    async fn judged(
+        &mut self,
+        expression: &str,
+        own: &Value,
+        live: &Value,
+    ) -> Option<Result<Result<bool, String>, String>> {
+        if self.0.is_zero() {
+            return None;
+        }
+        let began = Instant::now();
+        let (expression, own, live) = (expression.to_owned(), own.clone(), live.clone());
+        let run = move || expression::dependency_ready(&expression, &own, &live);
+        let judged = tokio::task::spawn_blocking(run).await;
+        self.0 = self.0.saturating_sub(began.elapsed());
+        Some(judged.unwrap_or_else(|stopped| Ok(Err(stopped.to_string()))))
+    }
 }
 
 fn same_source(one: &Kustomization, other: &Kustomization) -> bool {
@@ -191,4 +213,19 @@ fn same_source(one: &Kustomization, other: &Kustomization) -> bool {
         (reference.kind.clone(), reference.name.clone(), namespace)
     };
     resolved(one) == resolved(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_expressions_of_a_run_share_their_time() {
+        let object = json!({});
+        let mut patience = Patience(Duration::from_nanos(1));
+        assert_eq!(patience.judged("true", &object, &object).await, Some(Ok(Ok(true))));
+        assert_eq!(patience.judged("true", &object, &object).await, None, "nothing is left");
+    }
 }
