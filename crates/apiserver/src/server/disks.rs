@@ -124,12 +124,15 @@ async fn a_new_state_file_ends_the_refusals_of_an_old_one() -> anyhow::Result<()
     let options = Options::default().with_state(State::Dir(dir.path().to_owned())).with_sync(Sync::Commit);
     let running = start_on(&disk, options).await?;
     let client = Client::of(&running)?;
-    let make = async |path: &str| Ok::<_, anyhow::Error>(client.call("POST", path, &named("a")).await?.0);
+    let make = async |path: &str, name: &str| {
+        Ok::<_, anyhow::Error>(client.call("POST", path, &named(name)).await?.0)
+    };
+    // What the start wrote is flushed, and nothing else is to be.
+    assert_eq!(make(MAPS, "first").await?, 201);
     refuses.store(true, Ordering::Relaxed);
-    assert_eq!(make(MAPS).await?, 500);
-    // Nothing else is written that would be flushed.
+    assert_eq!(make(MAPS, "second").await?, 500);
     let end = Instant::now() + SOON;
-    while make(&format!("{NAMESPACES}?dryRun=All")).await? != 201 {
+    while make(&format!("{MAPS}?dryRun=All"), "third").await? != 201 {
         anyhow::ensure!(Instant::now() < end, "it is refused for ever");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -186,7 +186,7 @@ async fn a_watch_that_says_nothing_for_longer_than_bookmarks_take_is_begun_anew(
         let seen = tokio::time::timeout(Duration::from_secs(seconds), watch.next()).await;
         ensure!(seen.is_err(), "{seen:?}");
         let watches = server.asked().iter().filter(|asked| asked.contains("watch=true")).count();
-        ensure!(watches >= opened, "{watches} after {seconds} s");
+        ensure!(watches == opened, "{watches} after {seconds} s");
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ async fn opener(
     let ((keyring, given), version) = match &secret {
         Some((secret, entries)) => {
             let text = |field| object::metadata_text(secret, field);
-            witness.lock().note_origin(text("uid"));
+            witness.lock().note_key_secret(text("uid"));
             let version = format!("{namespace}/{}/{}", text("uid"), text("resourceVersion"));
             (import::keyring(secret, *entries, clouds)?, version)
         }

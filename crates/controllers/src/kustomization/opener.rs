@@ -124,6 +124,17 @@ impl Opener {
         Opener { keyring, lending: None, keys: HashMap::new(), known, advice, witness: None }
     }
 
+    /// An opener that has unwrapped these data keys.
+    #[cfg(test)]
+    pub(super) fn holding(keys: &[[u8; 32]]) -> Opener {
+        let mut opener = Opener::new(Keyring::empty(), None);
+        for (number, key) in (0..).zip(keys) {
+            let key = DataKey::from_bytes(key).expect("it is long enough");
+            opener.keys.insert([number; 32], Arc::new(key));
+        }
+        opener
+    }
+
     /// The same opener, with other words for who has not the right keys.
     pub fn advising(self, advice: String) -> Opener {
         Opener { advice, ..self }
@@ -157,12 +168,13 @@ impl Opener {
         Ok(key)
     }
 
-    /// The data keys that were used so far, always in the same order.
+    /// The data keys that were used so far, each once and always in the same order, however they are wrapped.
     pub(super) fn used(&self) -> Zeroizing<Vec<u8>> {
-        let mut used: Vec<_> = self.keys.iter().collect();
-        used.sort_by_key(|(wrapped, _)| **wrapped);
+        let mut used: Vec<&[u8; 32]> = self.keys.values().map(|key| key.expose()).collect();
+        used.sort_unstable();
+        used.dedup();
         let mut bytes = Zeroizing::new(Vec::with_capacity(32 * used.len()));
-        used.iter().for_each(|(_, key)| bytes.extend_from_slice(key.expose()));
+        used.into_iter().for_each(|key| bytes.extend_from_slice(key));
         bytes
     }
 

@@ -301,15 +301,15 @@ pub fn flatten(built: Value, objects: &mut Vec<Value>) {
     }
 }
 
-/// What nobody knows who may not read what went into a build; empty when nothing secret did. It stays the same when a file is
-/// encrypted anew: the same objects are the same build. Only where no Secret holds a key, that is the data keys.
+/// What is known to few who may not read what went into a build; empty when nothing secret did. It stays the same when a file
+/// is encrypted anew: the same objects are the same build. Only where no Secret holds a key, the data keys are part of it.
 fn secret(opener: Option<&Opener>, witness: &Witness) -> Zeroizing<Vec<u8>> {
     let origins: Vec<&str> = witness.origins().collect();
-    let origins = Zeroizing::new(origins.concat().into_bytes());
-    match opener {
-        Some(opener) if origins.is_empty() => opener.used(),
-        _ => origins,
+    let mut secret = Zeroizing::new(origins.concat().into_bytes());
+    if let Some(opener) = opener.filter(|_| !witness.has_key_secret()) {
+        secret.extend_from_slice(&opener.used());
     }
+    secret
 }
 
 /// A digest that tells two builds apart. Everybody may read it, and try out by it what a short secret might be, unless it has a
@@ -332,7 +332,6 @@ fn digest(objects: &[Value], key: &[u8]) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use sealfast_keys::keyring::Keyring;
     use serde_json::json;
 
     use super::*;
@@ -353,9 +352,12 @@ mod tests {
     fn the_key_of_a_digest_outlives_what_is_encrypted_anew() {
         let mut witness = Witness::default();
         assert!(secret(None, &witness).is_empty());
-        witness.note_origin("uid-of-a-secret");
-        let opener = Opener::new(Keyring::empty(), None);
-        assert_eq!(secret(Some(&opener), &witness).as_slice(), b"uid-of-a-secret");
+        witness.note_origin("uid-of-variables");
+        let opener = Opener::holding(&[[2; 32], [1; 32], [2; 32]]);
+        let of_both = [b"uid-of-variables".as_slice(), &[1; 32], &[2; 32]].concat();
+        assert_eq!(*secret(Some(&opener), &witness), of_both, "variables are read by others than keys");
+        witness.note_key_secret("uid-of-keys");
+        assert_eq!(secret(Some(&opener), &witness).as_slice(), b"uid-of-keysuid-of-variables");
     }
 
     #[test]

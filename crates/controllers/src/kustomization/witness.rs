@@ -30,6 +30,8 @@ pub struct Witness {
     wholes: BTreeSet<Text>,
     /// The uids of Secrets that keys and values come from.
     origins: BTreeSet<String>,
+    /// Keys come from one of them.
+    has_key_secret: bool,
     /// Bytes that may still be taken; as many as there are when none.
     room: Option<usize>,
     is_overrun: bool,
@@ -95,8 +97,8 @@ impl Witness {
         match left {
             Some(_) => self.room = left,
             None => {
-                let origins = std::mem::take(&mut self.origins);
-                *self = Self { is_overrun: true, origins, ..Self::within(0) };
+                let (origins, has_key_secret) = (std::mem::take(&mut self.origins), self.has_key_secret);
+                *self = Self { is_overrun: true, origins, has_key_secret, ..Self::within(0) };
             }
         }
         left.is_some()
@@ -107,14 +109,24 @@ impl Witness {
         self.values.iter().map(|value| value.as_str()).chain(self.learned.iter().map(Text::as_str))
     }
 
-    /// The uids of the Secrets that keys and values come from, in order. Nobody knows them who may not read these.
+    /// The uids of the Secrets that keys and values come from, in order.
     pub(super) fn origins(&self) -> impl Iterator<Item = &str> + Clone {
         self.origins.iter().map(String::as_str)
     }
 
-    /// Takes note of a Secret that keys or values come from.
+    /// Takes note of a Secret that values come from.
     pub(super) fn note_origin(&mut self, uid: &str) {
         self.origins.insert(uid.to_owned());
+    }
+
+    /// Takes note of the Secret that keys come from.
+    pub(super) fn note_key_secret(&mut self, uid: &str) {
+        self.note_origin(uid);
+        self.has_key_secret = true;
+    }
+
+    pub(super) fn has_key_secret(&self) -> bool {
+        self.has_key_secret
     }
 
     /// Takes a value that is secret for another reason.

@@ -138,9 +138,14 @@ async fn a_time_of_day_that_jumps_moves_no_condition_and_keeps_nobody_waiting() 
         let often = house.until("default", "often", |object| runs(object) > begun + 2).await?;
         is_recent(&often["status"]["history"][0]["lastReconciled"], ahead)?;
         is_recent(&ready(&often)["lastTransitionTime"], ahead)?;
-        while git.seen().len() < fetched + 2 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let again = async {
+            while git.seen().len() < fetched + 2 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), again)
+            .await
+            .context("the source is not fetched again")?;
         // What is as it was is so since then.
         let after = house.client.get(&sources(), "default", "fleet").await?;
         ensure!(transitions(&after) == transitions(&before), "{} {}", before["status"], after["status"]);
