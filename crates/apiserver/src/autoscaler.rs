@@ -2,9 +2,14 @@
 //!
 //! They are kept as `autoscaling/v2`. Follows: the conversions of kube-apiserver 1.36, annotations as recorded. What cannot be read is passed over.
 
+use std::collections::HashSet;
+
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::schema;
 use serde_json::{Map, Value, json};
 
 use crate::fields;
+use crate::typed;
 
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
@@ -15,7 +20,7 @@ const CURRENT: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 pub(crate) fn has_metrics(object: &Map<String, Value>) -> bool {
     let noted =
         object.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(METRICS)?.as_str());
-    noted.is_some_and(|text| !list(text, metric_v2).is_empty())
+    noted.is_some_and(|text| !list(text, "spec", "metrics", metric_v2).is_empty())
 }
 
 /// Turns a kept autoscaler into one of `autoscaling/v1`.
@@ -65,9 +70,10 @@ pub(crate) fn to_v2(mut object: Value) -> Value {
     object["apiVersion"] = "autoscaling/v2".into();
     let mut notes = take_notes(&mut object);
     let mut noted = |name: &str| notes.shift_remove(name).and_then(|text| text.as_str().map(str::to_owned));
-    let behavior =
-        noted(BEHAVIOR).and_then(|text| serde_json::from_str(&text).ok()).map(|value| behavior_v2(&value));
-    let mut metrics = noted(METRICS).map(|text| list(&text, metric_v2)).unwrap_or_default();
+    let behavior = noted(BEHAVIOR).and_then(|text| serde_json::from_str(&text).ok());
+    let behavior = behavior.and_then(|noted| as_field("spec", "behavior", behavior_v2(&noted)));
+    let metrics = noted(METRICS).map(|text| list(&text, "spec", "metrics", metric_v2));
+    let mut metrics = metrics.unwrap_or_default();
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
         if let Some(share) = spec.shift_remove("targetCPUUtilizationPercentage") {
             let target = json!({"type": "Utilization", "averageUtilization": share});
@@ -80,8 +86,11 @@ pub(crate) fn to_v2(mut object: Value) -> Value {
             spec.insert("behavior".into(), behavior);
         }
     }
-    let current = noted(CURRENT).map(|text| list(&text, current_v2)).unwrap_or_default();
-    let conditions = noted(CONDITIONS).map(|text| list(&text, condition)).unwrap_or_default();
+    let mut list = |name: &str, key: &str, read| {
+        noted(name).map(|text| list(&text, "status", key, read)).unwrap_or_default()
+    };
+    let current = list(CURRENT, "currentMetrics", current_v2);
+    let conditions = list(CONDITIONS, "conditions", condition);
     if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
         status.shift_remove("currentCPUUtilizationPercentage");
         let current = if current.is_empty() { Value::Null } else { current.into() };
@@ -121,10 +130,19 @@ fn items(list: Option<Value>) -> Vec<Value> {
     }
 }
 
-/// The items of a list in JSON, those of them that can be read.
-fn list(text: &str, read: fn(&Value) -> Option<Value>) -> Vec<Value> {
-    let items: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-    items.iter().filter_map(read).collect()
+/// The items of a list in JSON, as those of a field; none when one of them cannot be read.
+fn list(text: &str, part: &str, key: &str, read: fn(&Value) -> Option<Value>) -> Vec<Value> {
+    let noted: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
+    let read: Option<Vec<Value>> = noted.iter().map(read).collect();
+    items(read.and_then(|items| as_field(part, key, items.into())))
+}
+
+/// A value of a field of the newer version; nothing when that cannot hold it: nobody could read the object again.
+fn as_field(part: &str, key: &str, value: Value) -> Option<Value> {
+    let kind = GroupVersionKind::new("autoscaling", "v2", "HorizontalPodAutoscaler");
+    let mut object = json!({part: {key: value}});
+    typed::check(schema::builtin().root(&kind)?, &mut object, &HashSet::new()).ok()?;
+    Some(object[part][key].take())
 }
 
 fn share_of_cpu<'a>(metric: &'a Value, measure: &str) -> Option<&'a Value> {

@@ -147,7 +147,7 @@ impl Causes {
 
     /// True when nothing is wrong.
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.is_empty() && !self.is_full()
     }
 
     /// How many there are.

@@ -74,6 +74,7 @@ pub(crate) enum Refused {
     Terminating,
     /// The object is larger than what is kept.
     TooLarge,
+    /// The object has more values than what is kept.
     TooMany,
     /// The object is nested deeper than what is kept.
     TooDeep,
@@ -545,7 +546,7 @@ impl Inner {
     }
 
     fn note_namespace(&mut self, resource: &str, name: &str, value: Option<&Stored>) {
-        if resource != "namespaces" {
+        if resource != keys::NAMESPACES {
             return;
         }
         if value.is_some_and(|namespace| namespace.bonds().is_deleting()) {

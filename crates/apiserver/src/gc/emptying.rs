@@ -14,13 +14,12 @@ use crate::deletion;
 use crate::fields;
 use crate::follow_ups;
 use crate::keys;
-use crate::storage::{Expect, Key, Refused};
+use crate::storage::{Expect, Key, Refused, Stored};
 
 /// One round of emptying a namespace that is on its way out; false when something could not be written.
 pub(crate) fn namespace(app: &App, name: &str) -> bool {
     let key = Key::new(&Arc::from(keys::NAMESPACES), "", name);
-    let Some(stored) = app.store.get(&key) else { return true };
-    if !fields::is_deleting(&stored.object()) {
+    if going(app, &key).is_none() {
         return true;
     }
     let mut done = true;
@@ -41,9 +40,14 @@ pub(crate) fn namespace(app: &App, name: &str) -> bool {
     done && matches!(written, Ok(()) | Err(Refused::Changed))
 }
 
+/// A namespace that is on its way out, and not another one of that name.
+fn going(app: &App, key: &Key) -> Option<Stored> {
+    app.store.get(key).filter(|stored| stored.bonds().is_deleting())
+}
+
 /// Lets an empty namespace go as far as nothing else holds it.
 fn finish_namespace(app: &App, key: &Key) -> Result<(), Refused> {
-    let Some(stored) = app.store.get(key) else { return Ok(()) };
+    let Some(stored) = going(app, key) else { return Ok(()) };
     let mut namespace = stored.object();
     let finalizers = fields::child(&mut namespace, "spec").entry("finalizers").or_insert_with(|| json!([]));
     if let Some(list) = finalizers.as_array_mut() {
@@ -61,7 +65,7 @@ fn finish_namespace(app: &App, key: &Key) -> Result<(), Refused> {
 
 /// Says in the status of a namespace what is left in it.
 fn report_rest(app: &App, key: &Key, name: &str) -> Result<(), Refused> {
-    let Some(stored) = app.store.get(key) else { return Ok(()) };
+    let Some(stored) = going(app, key) else { return Ok(()) };
     let mut namespace = stored.object();
     let rest = Rest::of(app, name);
     let now = clock::now();

@@ -169,17 +169,8 @@ fn add(object: &mut Value, path: &[String], value: Value, left: &mut Left) -> Op
 /// Nothing when a value would be too deep at a path. No step makes an object deeper than it may be: what is put into
 /// what was moved would soon be too deep to be looked at, or dropped.
 fn fits(path: &[String], value: &Value, left: &mut Left) -> Option<()> {
-    left.moves(count(value))?;
+    left.moves(fields::count(value))?;
     (path.len() + fields::depth(value) <= fields::MOST_LEVELS).then_some(())
-}
-
-/// How many values there are in a value.
-fn count(value: &Value) -> usize {
-    match value {
-        Value::Object(fields) => 1 + fields.values().map(count).sum::<usize>(),
-        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
-        _ => 1,
-    }
 }
 
 /// In a map, what is not there is set.

@@ -11,6 +11,8 @@ use crate::go_text;
 const PATCH: &str = "$patch";
 const RETAIN: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder/";
+/// Letters of a map that is told of.
+const LONGEST_SHOWN: usize = 8 << 10;
 const DELETE: &str = "$deleteFromPrimitiveList/";
 
 /// Applies a strategic patch to an object of a built-in type.
@@ -289,7 +291,9 @@ fn directive(patch: &Map<String, Value>) -> Result<Option<&str>, Error> {
 
 fn unknown(word: &str, patch: &Map<String, Value>) -> Error {
     let map = go_text::of(&Value::Object(patch.clone()));
-    Error::Strategic(format!("unknown patch type: {word} in map: {map}"))
+    // Of a long one the beginning.
+    let shown: String = map.chars().take(LONGEST_SHOWN).collect();
+    Error::Strategic(format!("unknown patch type: {word} in map: {shown}"))
 }
 
 fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {

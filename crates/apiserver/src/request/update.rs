@@ -122,8 +122,8 @@ pub(crate) fn apply(
         fields::put_meta(&mut written, "managedFields", owners);
     }
     let same = match &resource.shown_as_kept {
-        Some(_) => is_same(old, &written),
-        None => is_same(&change.stored.object(), &written),
+        Some(_) if old["apiVersion"] == written["apiVersion"] => is_same(old, &written),
+        _ => is_same(&change.stored.object(), &written),
     };
     if same {
         return Ok(Outcome::Done(Written::Kept(change.stored.clone())));

@@ -21,7 +21,7 @@ use crate::status_error::Status;
 pub(super) struct Pace {
     waiting: AtomicUsize,
     moves: AtomicU64,
-    /// Told by a watch of which nobody takes the events.
+    /// Told by a watch of which nobody takes the events, and by a list whose time is over: the connection ends.
     pub(super) unread: Arc<Notify>,
 }
 
@@ -39,7 +39,7 @@ impl Pace {
         self.moves.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns when something waited for all of this time and nothing moved, or nobody takes the events of a watch.
+    /// Returns when something waited for all of this time and nothing moved, or nobody takes the events of a watch or all of a list.
     pub(super) async fn stalled(&self, time: Duration) {
         let mut seen = self.moves.load(Ordering::Relaxed);
         loop {

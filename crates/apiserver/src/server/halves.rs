@@ -25,7 +25,7 @@ async fn what_a_kill_left_half_done_is_done_at_the_next_start() -> anyhow::Resul
         client.name_owner(&mut body).await?;
         let (status, answer) = client.call(method, path, &body).await?;
         anyhow::ensure!(status < 300, "{method} {path}: {answer}");
-        until_at_rest(&running.app.store).await;
+        until_at_rest(&running.app.store).await?;
     }
     running.stop().await;
     let images = machine.killed_since(from);
@@ -87,12 +87,14 @@ fn life() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Nothing more follows from what was written.
-async fn until_at_rest(store: &Store) {
-    let mut last = 0;
+async fn until_at_rest(store: &Store) -> anyhow::Result<()> {
+    let (mut last, end) = (0, Instant::now() + SOON);
     while store.revision() != last || !undone(store).is_empty() {
+        anyhow::ensure!(Instant::now() < end, "{:?}", undone(store));
         last = store.revision();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    Ok(())
 }
 
 fn all(store: &Store, resource: &str) -> Vec<Value> {

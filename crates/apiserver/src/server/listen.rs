@@ -192,7 +192,10 @@ async fn of_resource(
     room: Vec<Place>,
 ) -> Result<Answer, Status> {
     let since = std::time::Instant::now();
-    let is_long = takes_long(app, request, path) && is_due(app, request).await;
+    let is_long = takes_long(app, request, path);
+    if is_long {
+        until_due(app, request).await?;
+    }
     let answer = match is_long {
         true => {
             let (of, at, path) = (Arc::clone(app), Arc::clone(request), path.clone());
@@ -243,12 +246,12 @@ fn takes_long(app: &App, request: &Request, path: &ResourcePath) -> bool {
         || (path.name.is_some() && is_large())
 }
 
-/// Waits for the version that a read asks for: nobody keeps a turn while he waits until others have written. False
-/// when it does not come, so that the read is refused.
-async fn is_due(app: &App, request: &Request) -> bool {
+/// Waits for the version that a read asks for: nobody keeps a turn while he waits until others have written.
+async fn until_due(app: &App, request: &Request) -> Result<(), Status> {
+    let reads = matches!(request.method, http::Method::GET | http::Method::HEAD);
     match request.query.text("resourceVersion").parse() {
-        Ok(wanted) if request.method == http::Method::GET => reach(&app.store, wanted).await.is_ok(),
-        _ => true,
+        Ok(wanted) if reads && request.query.text("continue").is_empty() => reach(&app.store, wanted).await,
+        _ => Ok(()),
     }
 }
 

@@ -62,6 +62,10 @@ async fn a_write_of_the_older_version_loses_nothing() -> Result<()> {
     wanted.push(cpu);
     assert_eq!(after["spec"]["metrics"], Value::from(wanted.clone()));
 
+    let same = get(&client, &older).await?;
+    let (_, again) = client.call("PUT", &older, Some(same.clone())).await?;
+    assert_eq!(again["metadata"]["resourceVersion"], same["metadata"]["resourceVersion"], "nothing changed");
+
     let without = json!({"spec": {"targetCPUUtilizationPercentage": null}}).to_string();
     ensure!(client.send("PATCH", &older, MERGE, without).await?.0 == 200);
     wanted.pop();
@@ -112,9 +116,14 @@ async fn annotations_of_the_older_version_are_judged_as_fields() -> Result<()> {
     let (status, refused) = client.call("POST", OLDER, Some(empty)).await?;
     let why = "spec.behavior.scaleDown.policies: Required value: must specify at least one Policy";
     assert!(status == 422 && message(&refused).contains(why), "{refused}");
-    let (status, made) = client.call("POST", OLDER, Some(noted("odd", json!({METRICS: "{not"})))).await?;
-    assert_eq!((status, &made["spec"]["targetCPUUtilizationPercentage"]), (201, &json!(80)), "{made}");
-    assert_eq!(made["metadata"]["annotations"], Value::Null);
+    let odd = r#"[{"type":"Resource","resource":{"name":"memory","targetAverageUtilization":"x"}}]"#;
+    for (name, text) in [("broken", "{not"), ("odd", odd), ("odder", r#"["x"]"#)] {
+        let (status, made) = client.call("POST", OLDER, Some(noted(name, json!({METRICS: text})))).await?;
+        assert_eq!((status, &made["spec"]["targetCPUUtilizationPercentage"]), (201, &json!(80)), "{made}");
+        assert_eq!(made["metadata"]["annotations"], Value::Null);
+        let metrics = get(&client, &format!("{NEWER}/{name}")).await?["spec"]["metrics"].take();
+        assert_eq!(metrics[0]["resource"]["name"], "cpu", "{metrics}");
+    }
     running.stop().await;
     Ok(())
 }

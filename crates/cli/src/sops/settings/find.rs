@@ -101,10 +101,15 @@ pub(super) fn start(call: &Call, file: &Path) -> Result<PathBuf, Stop> {
         return Ok(PathBuf::new());
     }
     let whole = files::absolute(&file.to_string_lossy())?;
-    // What is read through a descriptor or a pipe has no place of its own.
-    let is_stream = ["/dev", "/proc"].iter().any(|root| whole.starts_with(root))
-        || std::fs::metadata(&whole).is_ok_and(|found| !found.is_file());
-    Ok(if is_stream { PathBuf::new() } else { whole.parent().unwrap_or(Path::new("/")).to_owned() })
+    Ok(if is_stream(&whole) { PathBuf::new() } else { whole.parent().unwrap_or(Path::new("/")).to_owned() })
+}
+
+/// True for what is read through a descriptor or a pipe, and has no place of its own.
+fn is_stream(path: &Path) -> bool {
+    let is_descriptor = ["/dev", "/proc"].iter().any(|root| path.starts_with(root));
+    // That is a disk in memory.
+    (is_descriptor && !path.starts_with("/dev/shm"))
+        || std::fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 
 /// As `sops`, nothing is there that cannot be looked at. For our own verbs it is, and does not read: another configuration
@@ -203,7 +208,16 @@ fn shown(path: PathBuf, here: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_trusted, owners};
+    use std::path::Path;
+
+    use super::{is_stream, is_trusted, owners};
+
+    #[test]
+    fn files_in_memory_have_a_place() {
+        assert!(is_stream(Path::new("/dev/stdin")) && is_stream(Path::new("/proc/self/fd/0")));
+        assert!(is_stream(Path::new("/dev/null")) && is_stream(Path::new("/")));
+        assert!(!is_stream(Path::new("/dev/shm/a/b.yaml")) && !is_stream(Path::new("/a/b.yaml")));
+    }
 
     #[test]
     fn configurations_of_strangers_do_not_count() {
