@@ -360,8 +360,7 @@ impl Collector {
 
 fn waits_for_dependents(app: &App, key: &Key) -> bool {
     app.store.get(key).is_some_and(|stored| {
-        let object = stored.object();
-        fields::is_deleting(&object) && fields::finalizers(&object).contains(&FOREGROUND)
+        stored.bonds().is_deleting() && fields::finalizers(&stored.object()).contains(&FOREGROUND)
     })
 }
 

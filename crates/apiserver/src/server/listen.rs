@@ -192,20 +192,15 @@ async fn of_resource(
     room: Vec<Place>,
 ) -> Result<Answer, Status> {
     let since = std::time::Instant::now();
-    let is_long = takes_long(app, request, path);
-    if is_long {
-        until_due(app, request).await?;
-    }
-    let answer = match is_long {
-        true => {
-            let (of, at, path) = (Arc::clone(app), Arc::clone(request), path.clone());
-            let serving = async move { request::serve(&of, &at, &path).await };
-            aside(&app.aside, &request.user.name, room, serving).await?
-        }
-        false => {
-            let _room = room;
-            request::serve(app, request, path).await
-        }
+    let answer = if !takes_long(app, request, path) {
+        let _room = room;
+        request::serve(app, request, path).await
+    } else if let Err(refused) = until_due(app, request).await {
+        refused.into()
+    } else {
+        let (of, at, path) = (Arc::clone(app), Arc::clone(request), path.clone());
+        let serving = async move { request::serve(&of, &at, &path).await };
+        aside(&app.aside, &request.user.name, room, serving).await?
     };
     let verb = request::attributes(request, path).verb;
     if is_served(app, path) && !verb.is_empty() {
